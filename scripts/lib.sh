@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by every script: where things are, how they speak, how they fail.
+
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=${BUILD:-$TOP/build}
+BASE=$BUILD/base
+LINUX=$BUILD/linux
+LOGS=$BUILD/log
+export BUILD BASE LINUX LOGS
+mkdir -p "$LOGS" || exit 1
+
+say()
+{
+	printf '%s\n' "$*" >&2
+}
+
+die()
+{
+	say "error: $*"
+	exit 1
+}
+
+# stage NAME COMMAND...: name the stage, run it, say how long it took.
+stage()
+{
+	local name=$1 start=$SECONDS status=0
+
+	shift
+	say "== $name"
+	"$@" || status=$?
+	if [ "$status" -ne 0 ]; then
+		say "== $name: FAILED after $((SECONDS - start)) s"
+		exit "$status"
+	fi
+	say "== $name: done in $((SECONDS - start)) s"
+}
+
+# need_space MEGABYTES WHAT: say so before a half-written file does.
+need_space()
+{
+	local free
+
+	free=$(df -Pm "$BUILD" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$1" ] ||
+		die "disk full: $2 needs $1 MB under $BUILD, $free MB are free"
+}
+
+# one_at_a_time NAME: hold build/NAME.lock until this script ends.
+one_at_a_time()
+{
+	exec {LOCKFD}> "$BUILD/$1.lock"
+	flock -n "$LOCKFD" && return
+	say "waiting for another run that holds $BUILD/$1.lock"
+	flock "$LOCKFD"
+}
+
+# failed_log LOG WHAT: end with what a person needs to see of a failed LOG.
+failed_log()
+{
+	grep -nEi -A4 'error|no space left|\*\*\*' "$1" | tail -n 30 >&2 ||
+		tail -n 15 "$1" >&2
+	die "$2; whole log: $1"
+}

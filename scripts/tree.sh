@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by compose, refresh and series: the two views of ours, the files of this
+# repository and the composed tree, both named by git tree ids in build/linux.
+
+# Where the last composed tree is remembered, to tell edits from what was composed.
+export COMPOSED=refs/rmap/composed
+
+# What belongs to this repository alone; everything else has its place in the kernel.
+OWN='^(Makefile|README\.md|COPYING|\..*|scripts/.*|configs/.*|series/.*|build/.*)$'
+
+in_linux()
+{
+	git -C "$LINUX" "$@"
+}
+
+# Repository files that are ours, tracked or new.
+overlay_files()
+{
+	git -C "$TOP" ls-files -co --exclude-standard | grep -Ev "$OWN" |
+		sort -u | while read -r file; do
+		[ -L "$TOP/$file" ] && die "$file is a symbolic link"
+		[ ! -f "$TOP/$file" ] || echo "$file"
+	done
+}
+
+# with_index INDEX git-command...
+with_index()
+{
+	GIT_INDEX_FILE=$1 in_linux "${@:2}"
+}
+
+add_whole_files()
+{
+	local dir=$1 index=$2 file mode
+
+	while read -r file; do
+		mode=100644
+		[ ! -x "$dir/$file" ] || mode=100755
+		printf '%s %s\t%s\n' "$mode" \
+			"$(in_linux hash-object -w --no-filters "$dir/$file")" "$file"
+	done | with_index "$index" update-index --index-info
+}
+
+# The names that a patch touches must be the one that its place says.
+check_patch_names()
+{
+	local dir=$1 file
+
+	while read -r file; do
+		[ "$(sed -n 's,^diff --git a/\(.*\) b/.*,\1,p' "$dir/$file")" = "${file%.patch}" ] ||
+			die "$file: must patch ${file%.patch}, once, and nothing else"
+	done
+}
+
+# Say which hunk of which patch fails, and what to do about it.
+explain_failed_patches()
+{
+	local dir=$1 file out
+
+	while read -r file; do
+		in_linux cat-file -e "base:${file%.patch}" 2> /dev/null ||
+			say "error: $file: the base has no ${file%.patch}"
+		out=$(patch -d "$BASE" -p1 -f -F0 --dry-run < "$dir/$file" 2>&1) && continue
+		grep '^Hunk.*FAILED' <<< "$out" | sed "s,^,error: $file: ," >&2 || true
+	done
+	die "ours does not apply to Linux $(base_version), nothing was composed." \
+		"Make each hunk named above fit the file in $BASE" \
+		"(ours was made for $(made_for)), or set BASE_TARBALL to that version."
+}
+
+apply_patches()
+{
+	local dir=$1 index=$2 list=$3 file
+
+	check_patch_names "$dir" < "$list"
+	while read -r file; do
+		if grep -q '^deleted file mode' "$dir/$file"; then
+			with_index "$index" update-index --force-remove "${file%.patch}"
+		else
+			cat "$dir/$file"
+		fi
+	done < "$list" > "$index.diff"
+	[ -s "$index.diff" ] || return 0
+	with_index "$index" apply --cached --whitespace=nowarn "$index.diff" \
+		2> "$LOGS/apply.log" || explain_failed_patches "$dir" < "$list"
+}
+
+# overlay_tree DIR < FILES: the tree id of base plus those files of DIR.
+overlay_tree()
+{
+	local dir=$1 work index
+
+	work=$(mktemp -d "$BUILD/overlay.XXXXXX")
+	index=$work/index
+	cat > "$work/files"
+	grep '\.patch$' "$work/files" > "$work/patches" || true
+	with_index "$index" read-tree base
+	grep -v '\.patch$' "$work/files" | add_whole_files "$dir" "$index"
+	apply_patches "$dir" "$index" "$work/patches"
+	with_index "$index" write-tree
+	rm -rf "$work"
+}
+
+# The tree id of what stands in build/linux now, edits and new files included.
+worktree_tree()
+{
+	local index=$LINUX/.git/rmap.index
+
+	cp "$LINUX/.git/index" "$index"
+	with_index "$index" add -A
+	with_index "$index" write-tree
+}
+
+# changed TREE TREE: the paths that differ.
+changed()
+{
+	in_linux diff-tree -r --no-renames --name-only "$1" "$2"
+}
+
+# entry TREE PATH: mode and blob, empty if the path is not there.
+entry()
+{
+	in_linux ls-tree "$1" -- "$2" | cut -f1
+}
+
+base_version()
+{
+	in_linux show base:Makefile | awk '
+		$1 == "VERSION" { v = $3 } $1 == "PATCHLEVEL" { p = $3 }
+		$1 == "SUBLEVEL" { print v "." p "." $3; exit }'
+}
+
+made_for()
+{
+	sed -n 's/^# base Linux //p' "$TOP/series/base" 2> /dev/null
+}
+
+# Base files that ours replaces, patches or deletes, with their checksums.
+touched_base_files()
+{
+	overlay_files | sed 's/\.patch$//' | while read -r file; do
+		[ ! -f "$BASE/$file" ] || (cd "$BASE" && sha256sum "$file")
+	done
+}
