@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # Sourced by every script: where things are, how they speak, how they fail.
 
-set -euo pipefail
+set -Eeuo pipefail
+trap 'echo "error: ${0##*/}, line $LINENO: $BASH_COMMAND failed" >&2' ERR
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD:-$TOP/build}

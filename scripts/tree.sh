@@ -17,8 +17,8 @@ in_linux()
 # Repository files that are ours, tracked or new.
 overlay_files()
 {
-	git -C "$TOP" ls-files -co --exclude-standard | grep -Ev "$OWN" |
-		sort -u | while read -r file; do
+	git -C "$TOP" ls-files -co --exclude-standard | sort -u | while read -r file; do
+		[[ ! $file =~ $OWN ]] || continue
 		[ -L "$TOP/$file" ] && die "$file is a symbolic link"
 		[ ! -f "$TOP/$file" ] || echo "$file"
 	done

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0
+# One command to see it (make run), one to check it (make test); 'make help' lists the rest.
+
+FLAVOR ?= patched
+ARCH ?= x86_64
+STAGE := . scripts/lib.sh && stage
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+export ARCH
+
+.PHONY: run test boot where deps base compose refresh series kernel guest \
+	bench-fork bench-walk kselftests help clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: deps base compose kernel guest ## build everything, boot it, run the storm, print the report
+	@$(STAGE) "storm" scripts/storm
+
+test: deps ## every check there is, one summary
+	@scripts/test
+
+boot: deps base compose ## boot FLAVOR=stock|patched|debug with INITRD=file [SMP=n] [MEM=size] [QEMU_ARGS=..]
+	@scripts/boot $(FLAVOR)
+
+where: ## print the path of the bootable image of FLAVOR and ARCH, built first if needed
+	@scripts/deps >&2
+	@scripts/where $(FLAVOR) $(ARCH)
+
+deps: ## install the Debian packages that are missing
+	@$(STAGE) "packages" scripts/deps
+
+base: deps ## unpack the base kernel into build/base
+	@$(STAGE) "base kernel" scripts/base
+
+compose: base ## make build/linux the base plus ours
+	@$(STAGE) "compose" scripts/compose
+
+refresh: ## turn edits in build/linux into this repository's files and diffs
+	@$(STAGE) "refresh" scripts/refresh
+
+kernel: compose ## build the kernel of FLAVOR
+	@$(STAGE) "kernel $(ARCH)-$(FLAVOR)" scripts/kernel $(FLAVOR) $(ARCH)
+
+guest: base ## build the guest image
+	@$(STAGE) "guest" scripts/guest
+
+series: compose ## write the numbered mail patches to build/series
+	@$(STAGE) "series" scripts/series
+
+bench-fork: compose ## what fork costs, stock and patched side by side
+	@scripts/bench fork
+
+bench-walk: compose ## what a walk costs, stock and patched side by side
+	@scripts/bench walk
+
+kselftests: compose ## the stock mm selftests, stock and patched compared
+	@scripts/kselftests
+
+clean: ## remove everything made
+	rm -rf build
