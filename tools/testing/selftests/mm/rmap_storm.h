@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The fork and swap storm: what its parts share.
+ *
+ * rmap_storm.c		the runner: options, phases, verdict, self-check
+ * rmap_storm_work.c	the life of one process: its plan, its children
+ * rmap_storm_heap.c	the heap of one process, and the model of what copy-on-write
+ *			says it must hold
+ * rmap_storm_sys.c	what the kernel says: cgroup, vmstat, slabs, KSM, pagemap
+ */
+#ifndef RMAP_STORM_H
+#define RMAP_STORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PATH_LEN	128	/* of a process's place in the tree, "m.3.17" */
+#define HIST_STEPS	8	/* buckets in each power of two */
+#define HIST_BUCKETS	(40 * HIST_STEPS)
+
+/* Damage that the self-check does, to show that each check can fail. */
+enum damage {
+	DAMAGE_OFF,		/* the storm itself */
+	DAMAGE_NONE,		/* a small quiet family in which all is well */
+	DAMAGE_FLIP,		/* one bit of one page flipped */
+	DAMAGE_SHARED,		/* one page not copied on write */
+	DAMAGE_PINNED,		/* one page that reclaim cannot unmap */
+	DAMAGE_LEAK,		/* a process still there when slabs are compared */
+	DAMAGE_DEATH,		/* a process killed */
+	DAMAGE_KINDS
+};
+
+struct storm_opt {
+	unsigned int processes;
+	unsigned int depth;
+	unsigned int breadth;
+	unsigned int memory_mb;
+	unsigned int seconds;
+	unsigned int turnover;	/* ask for this many times the RAM swapped out */
+	uint64_t seed;
+	enum damage damage;
+	char dir[PATH_LEN];
+};
+
+/* Addresses. */
+struct heap_range {
+	uintptr_t start;
+	uintptr_t end;
+};
+
+/* A futex: the processes wait on it while they are parked. */
+enum phase {
+	PHASE_RUN,		/* live by the plan */
+	PHASE_PARK,		/* sleep, alive, while all memory is reclaimed */
+	PHASE_VERIFY,		/* check everything once more, and exit */
+};
+
+/* The page that all processes share. Changed by atomic operations only. */
+struct storm {
+	struct storm_opt opt;
+	struct heap_range window;
+	uint32_t phase;
+	uint32_t alive;
+	uint32_t parked;
+	uint32_t peak_alive;
+	uint32_t deepest;
+	uint32_t shown;		/* mismatches printed so far */
+	uint64_t forks;
+	uint64_t exits;
+	uint64_t killed;
+	uint64_t refused;	/* calls that failed for want of memory */
+	uint64_t errors;	/* calls that failed for another reason */
+	uint64_t checked;
+	uint64_t written;
+	uint64_t moved;
+	uint64_t touched;
+	uint64_t mismatches;
+	uint64_t plan;		/* a digest of the plan's beginning */
+	uint64_t fork_max_ns;
+	uint64_t fork_hist[HIST_BUCKETS];	/* of cpu time */
+};
+
+extern struct storm *storm;
+extern size_t page_size;
+
+#define get(p)		__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define put(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define add(p, n)	__atomic_add_fetch((p), (n), __ATOMIC_ACQ_REL)
+#define sub(p, n)	__atomic_sub_fetch((p), (n), __ATOMIC_ACQ_REL)
+#define raise_max(p, v) do {						\
+	__typeof__(*(p)) old_ = get(p), new_ = (v);			\
+	while (old_ < new_ && !__atomic_compare_exchange_n((p), &old_,	\
+			new_, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) \
+		;							\
+} while (0)
+
+/* Random numbers: splitmix64. */
+struct rng {
+	uint64_t state;
+};
+
+uint64_t mix(uint64_t x);
+uint64_t rng_next(struct rng *r);
+unsigned int rng_below(struct rng *r, unsigned int n);
+uint64_t now_ns(void);
+
+/* A run of heap pages: of one kind, and contiguous in memory if mapped. */
+struct run {
+	unsigned int first;
+	unsigned int pages;
+};
+
+/* Who writes: the place in the tree, as a name for people and as a number. */
+struct self {
+	char path[PATH_LEN];
+	uint64_t id;
+};
+
+extern struct self self;
+
+void heap_build(void);
+unsigned int heap_pages(void);
+bool heap_pick(struct rng *r, unsigned int max, struct run *run);
+void heap_check(const struct run *run);
+void heap_check_all(void);
+void heap_write(struct rng *r, const struct run *run, uint32_t when);
+void heap_move(struct rng *r, const struct run *run);
+void heap_move_huge(struct rng *r);
+void heap_unmap(const struct run *run);
+void heap_keep(const struct run *run);
+void heap_refill(struct rng *r);
+void heap_protect(const struct run *run, bool readonly);
+void heap_advise(const struct run *run, int advice);
+void heap_drop(const struct run *run);
+void *heap_some_page(struct rng *r);
+void heap_damage_shared(void);
+void heap_write_shared(void);
+
+void master_main(void) __attribute__((noreturn));
+void reap_children(unsigned int *children);
+uint64_t plan_digest(void);
+
+/* What the kernel says. */
+#define SLAB_KINDS	8
+
+struct slab {
+	char name[32];
+	uint64_t objects;
+	uint64_t bytes;
+	uint64_t object_size;
+};
+
+struct slabs {
+	struct slab slab[SLAB_KINDS];
+	unsigned int kinds;
+};
+
+struct vm_counts {
+	uint64_t swapped_out;
+	uint64_t swapped_in;
+};
+
+#define MISSED_NOTED	8
+
+struct missed {
+	int pid;
+	uintptr_t addr;
+	uint64_t flags;		/* as in <linux/kernel-page-flags.h> */
+	uint64_t mapcount;
+};
+
+struct pte_counts {
+	unsigned int processes;
+	uint64_t swapped;
+	uint64_t present;	/* private anonymous: must be none after reclaim */
+	uint64_t present_ksm;	/* of these, merged by KSM */
+	uint64_t present_file;	/* of the heap's files: must be none, too */
+	uint64_t zero;		/* zero page: no page of ours, and no reverse map */
+	unsigned int noted;
+	struct missed missed[MISSED_NOTED];
+};
+
+bool sys_cgroup_make(void);
+bool sys_cgroup_join(void);
+void sys_cgroup_kill(void);
+void sys_cgroup_remove(void);
+uint64_t sys_cgroup_memory(void);	/* resident and swapped, bytes */
+void sys_cgroup_reclaim(void);
+void sys_drain(void);
+void sys_count_ptes(struct pte_counts *c, const struct heap_range *window);
+bool sys_slabs(struct slabs *s, bool shrink);
+void sys_vm_counts(struct vm_counts *c);
+uint64_t sys_ram_bytes(void);
+uint64_t sys_swap_bytes(void);
+size_t sys_huge_size(void);
+void sys_ksm_start(void);
+void sys_ksm_full_scan(void);
+void sys_ksm_stop(void);
+
+#endif /* RMAP_STORM_H */

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the kernel says to the storm: cgroup, vmstat, slabs, KSM, pagemap. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "rmap_storm.h"
+
+#define CGROUP_ROOT	"/sys/fs/cgroup"
+#define CGROUP		CGROUP_ROOT "/rmap_storm"
+#define KSM		"/sys/kernel/mm/ksm/"
+#define HUGE_SIZE	"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
+
+#define PTE_PRESENT	(1ull << 63)
+#define PTE_SWAPPED	(1ull << 62)
+#define PTE_FILE	(1ull << 61)
+#define PTE_PFN		((1ull << 55) - 1)
+#define FLAG_KSM	(1ull << 21)
+#define FLAG_ZERO_PAGE	(1ull << 24)
+
+static bool write_text(const char *name, const char *text)
+{
+	int fd = open(name, O_WRONLY);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return ok;
+}
+
+static uint64_t read_number(const char *name)
+{
+	uint64_t n = 0;
+	FILE *f = fopen(name, "r");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%" SCNu64, &n) != 1)
+		n = 0;
+	fclose(f);
+	return n;
+}
+
+/* The number after the key, in a file of "key number" lines. */
+static uint64_t read_key(const char *name, const char *key)
+{
+	FILE *f = fopen(name, "r");
+	uint64_t n = 0, found = 0;
+	char word[64];
+
+	if (!f)
+		return 0;
+	while (fscanf(f, "%63s %" SCNu64 "%*[^\n]", word, &n) == 2)
+		if (!strcmp(word, key))
+			found = n;
+	fclose(f);
+	return found;
+}
+
+/* ---- cgroup ---- */
+
+bool sys_cgroup_make(void)
+{
+	write_text(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
+	mkdir(CGROUP, 0755);
+	return !access(CGROUP "/memory.reclaim", W_OK);
+}
+
+bool sys_cgroup_join(void)
+{
+	return write_text(CGROUP "/cgroup.procs", "0");
+}
+
+void sys_cgroup_kill(void)
+{
+	write_text(CGROUP "/cgroup.kill", "1");
+}
+
+void sys_cgroup_remove(void)
+{
+	rmdir(CGROUP);
+}
+
+uint64_t sys_cgroup_memory(void)
+{
+	return read_number(CGROUP "/memory.current") +
+	       read_number(CGROUP "/memory.swap.current");
+}
+
+/* Ask for all of it. What cannot go yet is asked for again by the caller. */
+void sys_cgroup_reclaim(void)
+{
+	char all[64];
+
+	snprintf(all, sizeof(all), "%" PRIu64, read_number(CGROUP "/memory.current"));
+	write_text(CGROUP "/memory.reclaim", all);
+}
+
+/* Pages in the batches of a cpu are held there, and clean files may go. */
+void sys_drain(void)
+{
+	sync();
+	write_text("/proc/sys/vm/drop_caches", "1");
+	write_text("/proc/sys/vm/compact_memory", "1");
+}
+
+/* ---- page tables ---- */
+
+/* One number for each page frame: its flags, or its mapcount. */
+static uint64_t of_frame(const char *name, uint64_t pfn)
+{
+	uint64_t n = 0;
+	int fd = open(name, O_RDONLY);
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, &n, sizeof(n), pfn * sizeof(n)) != sizeof(n))
+		n = 0;
+	close(fd);
+	return n;
+}
+
+/* Returns whether the pte is one that reclaim should have found. */
+static bool count_pte(struct pte_counts *c, uint64_t pte, bool in_heap)
+{
+	uint64_t flags;
+
+	if (pte & PTE_SWAPPED)
+		c->swapped++;
+	if (!(pte & PTE_PRESENT))
+		return false;
+	if (pte & PTE_FILE) {
+		c->present_file += in_heap;
+		return in_heap;
+	}
+	flags = of_frame("/proc/kpageflags", pte & PTE_PFN);
+	if (flags & FLAG_ZERO_PAGE) {
+		c->zero++;
+		return false;
+	}
+	c->present++;
+	c->present_ksm += !!(flags & FLAG_KSM);
+	return true;
+}
+
+static void note_missed(struct pte_counts *c, int pid, uintptr_t addr, uint64_t pte)
+{
+	struct missed *m = &c->missed[c->noted];
+
+	if (c->noted == MISSED_NOTED)
+		return;
+	m->pid = pid;
+	m->addr = addr;
+	m->flags = of_frame("/proc/kpageflags", pte & PTE_PFN);
+	m->mapcount = of_frame("/proc/kpagecount", pte & PTE_PFN);
+	c->noted++;
+}
+
+static void count_range(struct pte_counts *c, int pid, int pagemap,
+			struct heap_range range, bool in_heap)
+{
+	static uint64_t ptes[4096];
+	uintptr_t addr = range.start;
+
+	while (addr < range.end) {
+		size_t left = (range.end - addr) / page_size;
+		size_t want = left < 4096 ? left : 4096;
+		ssize_t got = pread(pagemap, ptes, want * sizeof(ptes[0]),
+				    addr / page_size * sizeof(ptes[0]));
+
+		if (got < (ssize_t)sizeof(ptes[0]))
+			return;
+		for (size_t i = 0; i < got / sizeof(ptes[0]); i++, addr += page_size)
+			if (count_pte(c, ptes[i], in_heap))
+				note_missed(c, pid, addr, ptes[i]);
+	}
+}
+
+/* All vmas, stack and libraries included, but those that are the kernel's. */
+static void count_process(struct pte_counts *c, int pid,
+			  const struct heap_range *window)
+{
+	char name[64], line[512];
+	struct heap_range r;
+	int pagemap;
+	FILE *maps;
+
+	snprintf(name, sizeof(name), "/proc/%d/pagemap", pid);
+	pagemap = open(name, O_RDONLY);
+	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
+	maps = fopen(name, "r");
+	while (maps && pagemap >= 0 && fgets(line, sizeof(line), maps)) {
+		if (strstr(line, "[v") ||
+		    sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &r.start, &r.end) != 2)
+			continue;
+		count_range(c, pid, pagemap, r,
+			    r.start >= window->start && r.end <= window->end);
+	}
+	c->processes += maps && pagemap >= 0;
+	if (maps)
+		fclose(maps);
+	if (pagemap >= 0)
+		close(pagemap);
+}
+
+void sys_count_ptes(struct pte_counts *c, const struct heap_range *window)
+{
+	FILE *procs = fopen(CGROUP "/cgroup.procs", "r");
+	int pid;
+
+	memset(c, 0, sizeof(*c));
+	if (!procs)
+		return;
+	while (fscanf(procs, "%d", &pid) == 1)
+		count_process(c, pid, window);
+	fclose(procs);
+}
+
+/* ---- slabs ---- */
+
+static bool is_wanted(const char *slab)
+{
+	return !strcmp(slab, "vm_area_struct") || !strncmp(slab, "anon_vma", 8);
+}
+
+static void add_slab(struct slabs *s, const char *line, bool shrink)
+{
+	struct slab *slab = &s->slab[s->kinds];
+	unsigned long objects, total, size, per_slab, slab_pages, slabs;
+	char name[128];
+
+	if (s->kinds == SLAB_KINDS ||
+	    sscanf(line, "%31s %lu %lu %lu %lu %lu : tunables %*u %*u %*u : slabdata %*u %lu",
+		   slab->name, &objects, &total, &size, &per_slab, &slab_pages,
+		   &slabs) != 7 || !is_wanted(slab->name))
+		return;
+	if (shrink) {
+		snprintf(name, sizeof(name), "/sys/kernel/slab/%s/shrink", slab->name);
+		write_text(name, "1");
+	}
+	slab->objects = objects;
+	slab->object_size = size;
+	slab->bytes = (uint64_t)slabs * slab_pages * page_size;
+	s->kinds++;
+}
+
+static bool read_slabs(struct slabs *s, bool shrink)
+{
+	FILE *f = fopen("/proc/slabinfo", "r");
+	char line[512];
+
+	memset(s, 0, sizeof(*s));
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f))
+		add_slab(s, line, shrink);
+	fclose(f);
+	return s->kinds;
+}
+
+/* To shrink gives back what the cpus hold, without which free objects count as used. */
+bool sys_slabs(struct slabs *s, bool shrink)
+{
+	if (shrink)
+		read_slabs(s, true);
+	return read_slabs(s, false);
+}
+
+/* ---- memory ---- */
+
+void sys_vm_counts(struct vm_counts *c)
+{
+	c->swapped_out = read_key("/proc/vmstat", "pswpout");
+	c->swapped_in = read_key("/proc/vmstat", "pswpin");
+}
+
+uint64_t sys_ram_bytes(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) ? 0 : (uint64_t)info.totalram * info.mem_unit;
+}
+
+uint64_t sys_swap_bytes(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) ? 0 : (uint64_t)info.totalswap * info.mem_unit;
+}
+
+size_t sys_huge_size(void)
+{
+	return read_number(HUGE_SIZE);
+}
+
+/* ---- KSM ---- */
+
+static uint64_t ksm_was;
+
+void sys_ksm_start(void)
+{
+	ksm_was = read_number(KSM "run");
+	write_text(KSM "pages_to_scan", "200");
+	write_text(KSM "run", "1");
+}
+
+/*
+ * A merged page is found through the places where it was merged. A fork or an
+ * exit since then may leave mappings that only the next scan adds to them.
+ */
+void sys_ksm_full_scan(void)
+{
+	uint64_t start = read_number(KSM "full_scans");
+
+	for (int n = 0; n < 200 && read_number(KSM "full_scans") < start + 2; n++)
+		usleep(50000);
+}
+
+/* Unmerging all is what makes KSM let go of the nodes that it holds. */
+void sys_ksm_stop(void)
+{
+	write_text(KSM "run", "2");
+	write_text(KSM "run", ksm_was ? "1" : "0");
+}
