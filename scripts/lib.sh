@@ -3,7 +3,7 @@
 # Sourced by every script: where things are, how they speak, how they fail.
 
 set -Eeuo pipefail
-trap 'echo "error: ${0##*/}, line $LINENO: $BASH_COMMAND failed" >&2' ERR
+trap '[ "$BASHPID" != $$ ] || echo "   (${0##*/}, line $LINENO: $BASH_COMMAND)" >&2' ERR
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${BUILD:-$TOP/build}
@@ -61,7 +61,7 @@ one_at_a_time()
 # failed_log LOG WHAT: end with what a person needs to see of a failed LOG.
 failed_log()
 {
-	grep -nEi -A4 'error|no space left|\*\*\*' "$1" | tail -n 30 >&2 ||
+	grep -nE -A4 'error:|[Ee]rror [0-9]|E: |fatal|undefined reference|No space left|\*\*\*' "$1" | tail -n 30 >&2 ||
 		tail -n 15 "$1" >&2
 	die "$2; whole log: $1"
 }

@@ -136,10 +136,10 @@ made_for()
 	sed -n 's/^# base Linux //p' "$TOP/series/base" 2> /dev/null
 }
 
-# Base files that ours replaces, patches or deletes, with their checksums.
+# Of FILES of ours on stdin, the checksums of the base files that they stand for.
 touched_base_files()
 {
-	overlay_files | sed 's/\.patch$//' | while read -r file; do
+	sed 's/\.patch$//' | while read -r file; do
 		[ ! -f "$BASE/$file" ] || (cd "$BASE" && sha256sum "$file")
 	done
 }
