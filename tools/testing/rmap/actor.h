@@ -315,7 +315,8 @@ static void quit(int actor)
 		fail("actor %d does not end", actor);
 	close(actors[actor].pidfd);
 	close(actors[actor].pagemap);
-	actors[actor].pid = actors[actor].pidfd = 0;
+	actors[actor].pid = 0;
+	actors[actor].pidfd = 0;
 }
 
 static void set_cells(int actor, long page, long n, uint32_t tag)
@@ -467,7 +468,7 @@ static uint64_t pagemap(int actor, long page)
 
 	if (pread(actors[actor].pagemap, &entry, sizeof(entry),
 		  (ARENA / page_size + page) * sizeof(entry)) != sizeof(entry))
-		fail("cannot read the pagemap of actor %d: %m", actor);
+		fail("cannot read what actor %d maps: %m", actor);
 	return entry;
 }
 
@@ -486,7 +487,7 @@ static long present(int actor, long *where)
 
 	if (pread(actors[actor].pagemap, entries, sizeof(entries),
 		  ARENA / page_size * sizeof(*entries)) != sizeof(entries))
-		fail("cannot read the pagemap of actor %d: %m", actor);
+		fail("cannot read what actor %d maps: %m", actor);
 	for (page = 0; page < ARENA_PAGES; page++)
 		if ((entries[page] & PM_PRESENT) && cells[actor][page].tag > ZERO && !n++)
 			*where = page;
@@ -634,9 +635,19 @@ static void close_stage(void)
 }
 
 /* The test stays outside the group, so that no page of it is in the way. */
+static int new_family(void)
+{
+	int actor;
+
+	join_group();
+	actor = first_actor();
+	leave_group();
+	return actor;
+}
+
 static int open_stage(void)
 {
-	int i, actor;
+	int i;
 
 	page_size = sysconf(_SC_PAGESIZE);
 	cells = mmap(NULL, sizeof(*cells) * ACTORS, PROT_READ | PROT_WRITE,
@@ -649,9 +660,8 @@ static int open_stage(void)
 		fail("cannot make %s: %m", GROUP);
 	join_group();
 	make_file();
-	actor = first_actor();
 	leave_group();
-	return actor;
+	return new_family();
 }
 
 #endif /* RMAP_ACTOR_H */

@@ -4,7 +4,8 @@
  * any history of faults, forks, splits, merges, moves and exits, each page is
  * found in every process that maps it, and nobody sees a wrong page. Holds on
  * every kernel; only how often vmas merge differs. RMAP_MERGE=1 in the
- * environment demands that the pieces of a vma merge again in a child.
+ * environment demands that the pieces of a vma merge again in a child, where
+ * the kernels of before cannot merge them.
  */
 #include <linux/mman.h>
 #include <linux/userfaultfd.h>
@@ -1424,7 +1425,7 @@ CASE(threads_fault_while_vmas_split)
 /* Two relatives take their first own pages of the same vma at the same time. */
 CASE(relatives_fault_at_once)
 {
-	int round, b, c, i;
+	int round, b, c, i, who[3];
 
 	map(self->a, 0, 200);
 	put(self->a, 0, 200);
@@ -1436,8 +1437,11 @@ CASE(relatives_fault_at_once)
 		new_tags(b, 0, 200);
 		new_tags(c, 0, 200);
 		new_tags(self->a, 0, 200);
+		who[0] = self->a;
+		who[1] = b;
+		who[2] = c;
 		for (i = 0; i < 3; i++) {
-			arg[0] = (int[]){ self->a, b, c }[i];
+			arg[0] = who[i];
 			arg[3] = i & 1 ? -1 : 1;
 			send_call(arg[0], do_write, arg, 4);
 		}
@@ -1542,15 +1546,20 @@ static void any_history(int first, int seed, int steps)
 		printf("# seed %d, before step %d\n", seed, i);
 }
 
-#define RANDOM(seed) CASE(random_##seed) { any_history(self->a, seed, 600); }
-RANDOM(1)
-RANDOM(2)
-RANDOM(3)
-RANDOM(4)
-RANDOM(5)
-RANDOM(6)
-RANDOM(7)
-RANDOM(8)
+/* RMAP_SEEDS in the environment: how many histories. */
+TEST_F_TIMEOUT(rmap, random_histories, 3600)
+{
+	const char *seeds = getenv("RMAP_SEEDS");
+	int seed, actor;
+
+	for (seed = 1; seed <= (seeds ? atoi(seeds) : 8) && !failures; seed++) {
+		any_history(self->a, seed, 600);
+		for (actor = 0; actor < ACTORS; actor++)
+			if (actors[actor].pid)
+				quit(actor);
+		self->a = new_family();
+	}
+}
 
 /* ---- what all tests need ---- */
 
@@ -1559,7 +1568,8 @@ static bool prepare(void)
 	char device[64];
 
 	if (!swap_device(device) &&
-	    system("echo 256M >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0"))
+	    (system("echo 256M >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null") ||
+	     swapon("/dev/zram0", 0)))
 		return false;
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	write_file("/proc/sys/vm/drop_caches", "4");	/* no message for each */
