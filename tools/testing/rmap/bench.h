@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the reverse-map benches share: exact time, slab counters, results.
+ *
+ * Both are made for a guest with one cpu that runs under an instruction
+ * counter, where CLOCK_MONOTONIC is a count of instructions.
+ */
+#ifndef RMAP_BENCH_H
+#define RMAP_BENCH_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE	4096UL
+
+/* Where the benches map: fixed, so that page tables fall the same each time. */
+#define ARENA	((char *)0x10000000000UL)
+
+/* Results, one line each, shared so that any process may add to them. */
+static struct {
+	size_t len;
+	char text[1 << 16];
+} *results;
+
+__attribute__((format(printf, 1, 2), noreturn))
+static inline void die(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("# bench: ", stdout);
+	vprintf(fmt, ap);
+	printf(": %s\n", strerror(errno));
+	fflush(stdout);
+	kill(0, SIGKILL);
+	_exit(1);
+}
+
+__attribute__((format(printf, 1, 2)))
+static inline void note(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("# bench: ", stdout);
+	vprintf(fmt, ap);
+	putchar('\n');
+	fflush(stdout);
+	va_end(ap);
+}
+
+__attribute__((format(printf, 2, 3)))
+static inline void put(double value, const char *fmt, ...)
+{
+	char *p = results->text;
+	size_t size = sizeof(results->text);
+	va_list ap;
+
+	if (results->len)
+		results->len += snprintf(p + results->len, size - results->len, ",\n");
+	results->len += snprintf(p + results->len, size - results->len, "\"");
+	va_start(ap, fmt);
+	results->len += vsnprintf(p + results->len, size - results->len, fmt, ap);
+	va_end(ap);
+	results->len += snprintf(p + results->len, size - results->len,
+				 "\": %.10g", value);
+	if (results->len + 1 >= size)
+		die("too many results");
+}
+
+static inline void print_results(const char *name)
+{
+	printf("JSON-BEGIN %s\n{%s}\nJSON-END\n", name, results->text);
+	fflush(stdout);
+}
+
+static inline uint64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000UL + ts.tv_nsec;
+}
+
+/* Let what an exit has deferred be done; idle time costs no instruction. */
+static inline void settle(void)
+{
+	struct timespec ts = { .tv_nsec = 30000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static inline int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static inline void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		die("write %s", path);
+	close(fd);
+}
+
+static inline long read_number(const char *path)
+{
+	char text[64];
+	int fd = open(path, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n < 0)
+		die("read %s", path);
+	close(fd);
+	text[n] = 0;
+	return strtol(text, NULL, 10);
+}
+
+static inline void *map_at(char *at, size_t size, int flags, int fd)
+{
+	char *p = mmap(at, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_FIXED_NOREPLACE | flags, fd, 0);
+
+	if (p != at)
+		die("mmap %p", at);
+	return p;
+}
+
+static inline pid_t fork_or_die(void)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	return pid;
+}
+
+static inline void reap(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		die("waitpid");
+	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
+		errno = 0;
+		die("child failed with status %#x", status);
+	}
+}
+
+/*
+ * A caller that is never preempted by its children, which are born with the
+ * default policy: the time of a fork is then that of the fork alone.
+ */
+static inline void run_before_children(void)
+{
+	struct sched_param param = { .sched_priority = 1 };
+
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param))
+		die("sched_setscheduler");
+}
+
+/*
+ * Sum a counter over the caches that match, "anon_vma*" for all that the
+ * reverse map has. Shrinking first gives back the cpu's own slab, which SLUB
+ * counts as full: after it the counters are exact.
+ */
+static inline long slab_sum(const char *caches, const char *counter)
+{
+	char path[128];
+	glob_t found;
+	long sum = 0;
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s", caches);
+	if (glob(path, 0, NULL, &found))
+		die("no slab cache %s", path);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		snprintf(path, sizeof(path), "%s/shrink", found.gl_pathv[i]);
+		write_file(path, "1");
+		snprintf(path, sizeof(path), "%s/%s", found.gl_pathv[i], counter);
+		sum += read_number(path);
+	}
+	globfree(&found);
+	return sum;
+}
+
+/* Memory of the caches that match, in bytes of whole pages. */
+static inline long slab_bytes(const char *caches)
+{
+	char path[128];
+	glob_t found;
+	long sum = 0;
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s", caches);
+	if (glob(path, 0, NULL, &found))
+		die("no slab cache %s", path);
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const char *name = strrchr(found.gl_pathv[i], '/') + 1;
+
+		snprintf(path, sizeof(path), "%s/order", found.gl_pathv[i]);
+		sum += slab_sum(name, "slabs") * (PAGE << read_number(path));
+	}
+	globfree(&found);
+	return sum;
+}
+
+static inline void bench_start(void)
+{
+	results = mmap(NULL, sizeof(*results), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (results == MAP_FAILED)
+		die("mmap");
+	setpgid(0, 0);
+	/* A measured process may run for long without a pause. */
+	write_file("/proc/sys/kernel/sched_rt_runtime_us", "-1");
+}
+
+#endif

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What it costs to find the mappings of one anonymous page.
+ *
+ * A parent forks children that shape the family of one mapping; then a write
+ * to the page idle bitmap makes the kernel walk the mappings of one page. The
+ * walk is timed first, and its visits are counted by a kprobe afterwards.
+ */
+#include "bench.h"
+#include <linux/futex.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#define REPEAT	50
+
+#define TRACING	"/sys/kernel/tracing/"
+#define PROBED	"page_idle_clear_pte_refs_one"
+
+static char *page(int i)
+{
+	return ARENA + i * PAGE;
+}
+
+/* Only a page on an LRU list is walked; any unmapping puts the newest there. */
+static void drain(void)
+{
+	munmap(map_at(ARENA - PAGE, PAGE, MAP_ANONYMOUS, -1), PAGE);
+}
+
+static uint64_t page_frame(pid_t pid, const char *at)
+{
+	uint64_t entry = 0;
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0 || pread(fd, &entry, 8, (uintptr_t)at / PAGE * 8) != 8 ||
+	    !(entry >> 63))
+		die("no page at %p of process %d", at, pid);
+	close(fd);
+	return entry & ((1UL << 55) - 1);
+}
+
+/* The last word of the bitmap may be partial, and is then written as 0 bytes. */
+static void walk(int fd, uint64_t frame)
+{
+	uint64_t bit = 1UL << frame % 64;
+
+	if (pwrite(fd, &bit, 8, frame / 64 * 8) < 0)
+		die("write page_idle/bitmap");
+}
+
+/* Hits of the probe; the first and only line of the profile is ours. */
+static long probe_hits(void)
+{
+	char name[64];
+	long hits = -1;
+	FILE *f = fopen(TRACING "kprobe_profile", "r");
+
+	if (!f || fscanf(f, "%63s %ld", name, &hits) != 2)
+		die("read " TRACING "kprobe_profile");
+	fclose(f);
+	return hits;
+}
+
+/* Vmas that the walks of these pages visit, each page walked once. */
+static long count_visits(int fd, const uint64_t *frames, int n, long *most)
+{
+	long total = 0, before, visits;
+
+	write_file(TRACING "kprobe_events", "p:bench/visit " PROBED "\n");
+	write_file(TRACING "events/bench/visit/enable", "1");
+	for (int i = 0; i < n; i++) {
+		before = probe_hits();
+		walk(fd, frames[i]);
+		visits = probe_hits() - before;
+		total += visits;
+		if (most && visits > *most)
+			*most = visits;
+	}
+	write_file(TRACING "events/bench/visit/enable", "0");
+	write_file(TRACING "kprobe_events", "-:bench/visit\n");
+	return total;
+}
+
+static int open_bitmap(void)
+{
+	int fd = open("/sys/kernel/mm/page_idle/bitmap", O_RDWR);
+
+	if (fd < 0)
+		die("open page_idle/bitmap");
+	return fd;
+}
+
+/* The bit stays only on a page that the kernel was willing to walk. */
+static void must_be_walked(int fd, uint64_t frame)
+{
+	uint64_t bits;
+	ssize_t got;
+
+	walk(fd, frame);
+	walk(fd, frame);
+	got = pread(fd, &bits, 8, frame / 64 * 8);
+	if (got < 0 || (got == 8 && !(bits >> frame % 64 & 1)))
+		die("page frame %#lx is not walked", (long)frame);
+}
+
+static void measure(const char *key, int n, uint64_t frame)
+{
+	uint64_t best = UINT64_MAX;
+	int fd = open_bitmap();
+	long visits;
+
+	must_be_walked(fd, frame);
+	for (int i = 0; i < REPEAT; i++) {
+		uint64_t start = now();
+
+		walk(fd, frame);
+		start = now() - start;
+		if (start < best)
+			best = start;
+	}
+	visits = count_visits(fd, &frame, 1, NULL);
+	put(best / 1e3, "%s_%d_us", key, n);
+	put(visits, "%s_%d_visits", key, n);
+	note("%s, %d children: %.2f us, %ld visits", key, n, best / 1e3, visits);
+	close(fd);
+}
+
+/*
+ * The children of a case, one after the other: each does its part, says that
+ * it is ready, and lives until the pipe that it then waits on is closed.
+ */
+struct crowd {
+	pid_t *pids;
+	int n, ready[2], hold[2];
+};
+
+static void crowd_start(struct crowd *c, int n, void (*part)(int i, int n))
+{
+	char byte = 0;
+
+	c->n = n;
+	c->pids = map_at(ARENA - (1UL << 30), n * sizeof(pid_t), MAP_ANONYMOUS, -1);
+	if (pipe(c->ready) || pipe(c->hold))
+		die("pipe");
+	for (int i = 0; i < n; i++) {
+		pid_t pid = fork_or_die();
+
+		if (!pid) {
+			close(c->hold[1]);
+			part(i, n);
+			if (write(c->ready[1], &byte, 1) != 1 ||
+			    read(c->hold[0], &byte, 1) != 0)
+				_exit(1);
+			_exit(0);
+		}
+		c->pids[i] = pid;
+		if (read(c->ready[0], &byte, 1) != 1)
+			die("child %d is not ready", i);
+	}
+}
+
+static void crowd_end(struct crowd *c)
+{
+	close(c->hold[1]);
+	for (int i = 0; i < c->n; i++)
+		reap(c->pids[i]);
+	close(c->hold[0]);
+	close(c->ready[0]);
+	close(c->ready[1]);
+	munmap(c->pids, c->n * sizeof(pid_t));
+	settle();
+}
+
+static void unmap(int first, int last)
+{
+	if (last >= first && munmap(page(first), (last - first + 1) * PAGE))
+		die("munmap");
+}
+
+/* The parts that children play; the parent has written page SHARED. */
+#define SHARED	0
+
+static void writes_nothing(int i, int n)
+{
+	(void)i;
+	(void)n;
+}
+
+static void writes_shared(int i, int n)
+{
+	(void)i;
+	(void)n;
+	*page(SHARED) = 2;
+	drain();
+}
+
+static void writes_next(int i, int n)
+{
+	(void)i;
+	(void)n;
+	*page(SHARED + 1) = 2;
+}
+
+#define PIECES	100
+
+/* Every third page is a hole: a piece is a page to share and one to write. */
+static void writes_all_pieces(int i, int n)
+{
+	(void)i;
+	(void)n;
+	for (int j = 0; j < PIECES; j++)
+		*page(3 * j + 1) = 2;
+}
+
+static void drops_shared(int i, int n)
+{
+	unmap(SHARED, SHARED);
+	writes_next(i, n);
+}
+
+/* Pages 2n..4n and more are left to the right of what any child keeps. */
+static void keeps_one(int i, int n)
+{
+	int mine = 2 * i + 1;
+
+	unmap(0, mine - 1);
+	unmap(mine + 1, 2 * n);
+	*page(mine) = 2;
+}
+
+static void keeps_two(int i, int n)
+{
+	int left = i, right = 2 * n - i;
+
+	unmap(0, left - 1);
+	unmap(left + 1, right - 1);
+	unmap(right + 1, 2 * n);
+	*page(left) = 2;
+	*page(right) = 2;
+}
+
+/*
+ * One case: a mapping of so many pages, of which the parent has written the
+ * one that is walked and enough others to give all of it one family.
+ */
+struct walk_case {
+	const char *key;
+	void (*part)(int i, int n);
+	int pages;	/* 0: two for each child and one */
+	int walked;	/* -1: the middle */
+	int holes;	/* cut into PIECES */
+	int of_child;	/* walk a child's page instead of the parent's */
+};
+
+static const struct walk_case own_page = { "own_page", writes_shared, 4, SHARED, 0, 1 };
+static const struct walk_case one_node = { "one_node", writes_nothing, 4, SHARED, 0, 0 };
+static const struct walk_case own_node = { "own_node", writes_next, 4, SHARED, 0, 0 };
+static const struct walk_case own_node_pieces = {
+	"own_node_pieces", writes_all_pieces, 3 * PIECES, 3 * PIECES / 2, 1, 0 };
+static const struct walk_case no_child = { "no_child", drops_shared, 4, SHARED, 0, 0 };
+static const struct walk_case one_piece = { "one_piece", keeps_one, 0, -1, 0, 0 };
+static const struct walk_case two_pieces = { "two_pieces", keeps_two, 0, -1, 0, 0 };
+
+static void run_case(const struct walk_case *w, int n)
+{
+	int pages = w->pages ? w->pages : 2 * n + 1;
+	int walked = w->walked < 0 ? n & ~1 : w->walked;
+	struct crowd crowd;
+
+	map_at(page(0), pages * PAGE, MAP_ANONYMOUS, -1);
+	*page(walked) = 1;
+	for (int i = 0; w->holes && i < PIECES; i++)
+		unmap(3 * i + 2, 3 * i + 2);
+	drain();
+
+	crowd_start(&crowd, n, w->part);
+	measure(w->key, n, page_frame(w->of_child ? crowd.pids[n / 2] : getpid(),
+				      page(walked)));
+	crowd_end(&crowd);
+	munmap(page(0), pages * PAGE);
+}
+
+/*
+ * A master that is twice removed from its first ancestor, as a daemon is, has
+ * one family of 100 vmas, and 1000 workers write to all of it. The walk of a
+ * worker's own page should meet that worker and few others.
+ */
+#define WORKERS	1000
+
+static void write_pieces(void)
+{
+	for (int i = 0; i < PIECES; i++)
+		*page(2 * i) += 1;
+}
+
+static void works(int i, int n)
+{
+	(void)i;
+	(void)n;
+	write_pieces();
+	drain();
+}
+
+static void count_workers(const char *key)
+{
+	static uint64_t frames[WORKERS];
+	int fd = open_bitmap();
+	struct crowd crowd;
+	long total, most = 0;
+
+	crowd_start(&crowd, WORKERS, works);
+	for (int i = 0; i < WORKERS; i++) {
+		frames[i] = page_frame(crowd.pids[i], page(2 * (i % PIECES)));
+		must_be_walked(fd, frames[i]);
+	}
+	total = count_visits(fd, frames, WORKERS, &most);
+	put((double)total / WORKERS, "%s_visits", key);
+	put(most, "%s_most", key);
+	note("%s: %ld visits for %d pages, most %ld", key, total, WORKERS, most);
+	crowd_end(&crowd);
+	close(fd);
+}
+
+static void reap_all(void)
+{
+	int status;
+
+	while (wait(&status) > 0)
+		if (status)
+			die("child failed with status %#x", status);
+}
+
+/* Each of the two steps away from the ancestor is a fork and an exit. */
+static void workers(const char *key, int master_writes)
+{
+	pid_t first = fork_or_die();
+
+	if (first) {
+		reap_all();
+		return;
+	}
+	map_at(page(0), 2 * PIECES * PAGE, MAP_ANONYMOUS, -1);
+	*page(0) = 1;
+	for (int i = 0; i < PIECES; i++)
+		unmap(2 * i + 1, 2 * i + 1);
+	write_pieces();
+	for (int i = 0; i < 2; i++) {
+		if (fork_or_die())
+			_exit(0);
+		settle();
+		if (master_writes)
+			write_pieces();
+	}
+	count_workers(key);
+	_exit(0);
+}
+
+/*
+ * The endless chain of daemons: each generation writes, forks and, when the
+ * window of those alive has moved on, exits. The first process of the bench
+ * reaps them all, and counts nodes every so often.
+ */
+#define GENERATIONS	20000
+#define FAMILIES	2
+
+static struct window {
+	int size;
+	_Atomic int born, reaped;
+} *window;
+
+static void wait_for(_Atomic int *word, int least)
+{
+	int value;
+
+	while ((value = *word) < least)
+		syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
+}
+
+static void advance(_Atomic int *word)
+{
+	++*word;
+	syscall(SYS_futex, word, FUTEX_WAKE, 64, NULL, NULL, 0);
+}
+
+static void generations(void)
+{
+	char *pages = mmap(NULL, 2 * FAMILIES * PAGE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
+		die("mmap");
+	for (int i = 0; i < FAMILIES; i++)
+		munmap(pages + (2 * i + 1) * PAGE, PAGE);
+	for (int g = 0;; g++) {
+		for (int i = 0; i < FAMILIES; i++)
+			pages[2 * i * PAGE] = 1;
+		wait_for(&window->reaped, g - window->size + 1);
+		if (g == GENERATIONS)
+			_exit(0);
+		if (fork_or_die()) {
+			int last = g + window->size;
+
+			wait_for(&window->born,
+				 last < GENERATIONS ? last : GENERATIONS);
+			_exit(0);
+		}
+		advance(&window->born);
+	}
+}
+
+/* How many vmas of this process have anonymous pages, hence a family. */
+static int own_families(void)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[256];
+	int n = 0, kb;
+
+	if (!f)
+		die("open smaps");
+	while (fgets(line, sizeof(line), f))
+		n += sscanf(line, "Anonymous: %d", &kb) == 1 && kb > 0;
+	fclose(f);
+	return n;
+}
+
+static void daemons(int size)
+{
+	long before = slab_sum("anon_vma", "objects"), peak = 0, nodes;
+	int families = FAMILIES + own_families(), status;
+	pid_t pid;
+
+	*window = (struct window){ .size = size };
+	pid = fork_or_die();
+	if (!pid)
+		generations();
+	while (wait(&status) > 0) {
+		if (status)
+			die("a daemon failed with status %#x", status);
+		advance(&window->reaped);
+		if (window->reaped % 61)
+			continue;
+		nodes = slab_sum("anon_vma", "objects") - before;
+		if (nodes > peak)
+			peak = nodes;
+	}
+	settle();
+	nodes = slab_sum("anon_vma", "objects") - before;
+	put((double)peak / families, "daemons_%d_nodes", size);
+	put(nodes, "daemons_%d_left", size);
+	note("daemons, %d alive: %ld nodes in %d families, %ld left", size,
+	     peak, families, nodes);
+}
+
+int main(void)
+{
+	bench_start();
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
+		die("prctl");
+	run_case(&own_page, 500);
+	run_case(&one_node, 500);
+	run_case(&own_node, 500);
+	run_case(&own_node_pieces, 500);
+	run_case(&no_child, 500);
+	run_case(&no_child, 2000);
+	run_case(&one_piece, 500);
+	run_case(&two_pieces, 100);
+	run_case(&two_pieces, 500);
+	run_case(&two_pieces, 1000);
+	workers("workers_of_writer", 1);
+	workers("workers_of_reader", 0);
+	window = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (window == MAP_FAILED)
+		die("mmap");
+	for (int size = 1; size <= 8; size++)
+		daemons(size);
+	print_results("bench_walk");
+	return 0;
+}
