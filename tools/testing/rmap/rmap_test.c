@@ -89,6 +89,9 @@ CASE(fault_stack_growth)
 	set_cells(b, 980, 20, ZERO);
 	put(b, 980, 30);
 	put(self->a, 1010, 5);
+	set_cells(b, 950, 30, ZERO);
+	put(b, 950, 40);
+	fork_actor(b);
 	settle();
 }
 
@@ -104,6 +107,60 @@ CASE(fault_swapped_out)
 	put(b, 0, 16);
 	put(c, 8, 16);
 	put(self->a, 20, 8);
+	settle();
+}
+
+/* arg: process, its actor, page, pages */
+static long do_remote_write(const long *arg)
+{
+	char path[40];
+	long page;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%ld/mem", arg[0]);
+	fd = open(path, O_RDWR);
+	for (page = arg[2]; page < arg[2] + arg[3]; page++) {
+		uint64_t word = pattern(cells[arg[1]][page].tag);
+
+		if (pwrite(fd, &word, sizeof(word), (long)first_word(page)) < 0 ||
+		    pwrite(fd, &word, sizeof(word), (long)last_word(page)) < 0)
+			return -1;
+	}
+	return close(fd);
+}
+
+static void remote_put(int writer, int actor, long page, long n)
+{
+	new_tags(actor, page, n);
+	if (call(writer, do_remote_write, actors[actor].pid, actor, page, n))
+		fail("actor %d cannot write to actor %d: %m", writer, actor);
+}
+
+/* The faults of one process are taken by another, by relatives and a stranger. */
+CASE(fault_remote)
+{
+	int b, c, i, stranger = new_family();
+
+	for (i = 0; i < 3; i++) {
+		map(self->a, i * 64, 48);
+		put(self->a, i * 64, 48);
+	}
+	b = fork_actor(self->a);
+	c = fork_actor(b);
+	remote_put(stranger, c, 2, 4);
+	remote_put(self->a, c, 64 + 2, 4);
+	remote_put(c, b, 128 + 2, 4);
+	for (i = 0; i < 3; i++) {
+		cut(c, i * 64 + 16, 16);
+		put(c, i * 64 + 20, 4);
+		rejoin(c, i * 64 + 16, 16);
+		cut(b, i * 64 + 16, 16);
+		remote_put(i & 1 ? stranger : c, b, i * 64 + 40, 4);
+		put(b, i * 64 + 20, 4);
+		rejoin(b, i * 64 + 16, 16);
+	}
+	fork_actor(b);
+	fork_actor(c);
 	settle();
 }
 
@@ -254,13 +311,13 @@ CASE(uffd_move_in_child)
 
 /* ---- pinned pages and breakpoints: copies made outside a fault ---- */
 
-/* arg: page, pages */
+/* arg: page, pages, flags */
 static long do_pin(const long *arg)
 {
 	struct pin_longterm_test pin = {
 		.addr = (unsigned long)at(arg[0]),
 		.size = arg[1] * page_size,
-		.flags = PIN_LONGTERM_TEST_FLAG_USE_WRITE,
+		.flags = arg[2],
 	};
 	int fd = open("/sys/kernel/debug/gup_test", O_RDWR);
 
@@ -282,7 +339,7 @@ CASE(fork_copies_pinned_pages)
 	map(self->a, 0, 32);
 	put(self->a, 0, 32);
 	b = fork_actor(self->a);
-	pin = call(b, do_pin, 8, 8);
+	pin = call(b, do_pin, 8, 8, PIN_LONGTERM_TEST_FLAG_USE_WRITE);
 	if (pin < 0)
 		SKIP(return, "no gup_test in debugfs");
 	c = fork_actor(b);
@@ -290,6 +347,26 @@ CASE(fork_copies_pinned_pages)
 	call(b, do_unpin, pin);
 	settle();
 	put(c, 4, 8);
+	settle();
+}
+
+/* Pinned to be read: the child gets its own copy without having written. */
+CASE(pin_unshares_pages)
+{
+	int b, c;
+	long pin;
+
+	map(self->a, 0, 32);
+	put(self->a, 0, 32);
+	b = fork_actor(self->a);
+	c = fork_actor(b);
+	pin = call(c, do_pin, 8, 8, 0);
+	if (pin < 0)
+		SKIP(return, "no gup_test in debugfs");
+	EXPECT_NE(pfn(b, 9), pfn(c, 9));
+	call(c, do_unpin, pin);
+	fork_actor(c);
+	put(b, 4, 8);
 	settle();
 }
 
@@ -1001,6 +1078,7 @@ CASE(grow_and_shrink)
 	b = fork_actor(self->a);
 	resize(b, 0, 48, 80);
 	put(b, 50, 20);
+	fork_actor(b);
 	resize(self->a, 0, 48, 30);
 	put(b, 10, 5);
 	settle();
@@ -1247,6 +1325,24 @@ CASE(huge_page_moved_in_child)
 	put(c, 4010, 20);
 	settle();
 	put(b, 2 * HUGE, HUGE);
+	settle();
+}
+
+/* Its last user writes to it, then shares it with children of its own. */
+CASE(huge_page_reused_in_child)
+{
+	int b, c;
+
+	map_huge(self->a, 0);
+	put(self->a, 0, HUGE);
+	b = fork_actor(self->a);
+	quit(self->a);
+	put(b, 7, 1);
+	c = fork_actor(b);
+	cut(c, 100, 100);
+	put(c, 150, 20);
+	settle();
+	put(b, 0, HUGE);
 	settle();
 }
 
