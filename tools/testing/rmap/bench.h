@@ -23,6 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define __printf(fmt, args)	__attribute__((format(printf, fmt, args)))
+#define __noreturn		__attribute__((noreturn))
+
 #define PAGE	4096UL
 
 /* Where the benches map: fixed, so that page tables fall the same each time. */
@@ -34,8 +37,8 @@ static struct {
 	char text[1 << 16];
 } *results;
 
-__attribute__((format(printf, 1, 2), noreturn))
-static inline void die(const char *fmt, ...)
+__printf(1, 2)
+static inline void __noreturn die(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -48,7 +51,7 @@ static inline void die(const char *fmt, ...)
 	_exit(1);
 }
 
-__attribute__((format(printf, 1, 2)))
+__printf(1, 2)
 static inline void note(const char *fmt, ...)
 {
 	va_list ap;
@@ -61,7 +64,7 @@ static inline void note(const char *fmt, ...)
 	va_end(ap);
 }
 
-__attribute__((format(printf, 2, 3)))
+__printf(2, 3)
 static inline void put(double value, const char *fmt, ...)
 {
 	char *p = results->text;

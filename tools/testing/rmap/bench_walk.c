@@ -8,6 +8,7 @@
  */
 #include "bench.h"
 #include <linux/futex.h>
+#include <stdatomic.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -368,10 +369,10 @@ static void workers(const char *key, int master_writes)
 
 static struct window {
 	int size;
-	_Atomic int born, reaped;
+	atomic_int born, reaped;
 } *window;
 
-static void wait_for(_Atomic int *word, int least)
+static void wait_for(atomic_int *word, int least)
 {
 	int value;
 
@@ -379,7 +380,7 @@ static void wait_for(_Atomic int *word, int least)
 		syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
 }
 
-static void advance(_Atomic int *word)
+static void advance(atomic_int *word)
 {
 	++*word;
 	syscall(SYS_futex, word, FUTEX_WAKE, 64, NULL, NULL, 0);
@@ -438,7 +439,7 @@ static void daemons(int size)
 		generations();
 	while (wait(&status) > 0) {
 		if (status)
-			die("a daemon failed with status %#x", status);
+			die("a process of the chain failed with status %#x", status);
 		advance(&window->reaped);
 		if (window->reaped % 61)
 			continue;
@@ -450,7 +451,7 @@ static void daemons(int size)
 	nodes = slab_sum("anon_vma", "objects") - before;
 	put((double)peak / families, "daemons_%d_nodes", size);
 	put(nodes, "daemons_%d_left", size);
-	note("daemons, %d alive: %ld nodes in %d families, %ld left", size,
+	note("endless chain, %d alive: %ld nodes in %d families, %ld left", size,
 	     peak, families, nodes);
 }
 
