@@ -12,7 +12,6 @@
  */
 #define _GNU_SOURCE
 #include <getopt.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
@@ -25,14 +24,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../kselftest.h"
 #include "rmap_storm.h"
 
 #define MASTER_ARG	"--master"
 #define STORM_FD	63
 #define LEAK_SLACK	32	/* objects of a slab that the rest of the system may add */
 #define LEAK_TRIES	20	/* of half a second: the last objects go by RCU */
-#define RECLAIM_TRIES	16
+#define RECLAIM_TRIES	8	/* without any change, before what is left counts as missed */
+#define EXTRA_TIME	4	/* times the seconds, at most, to reach the turnover */
 #define PATIENCE	600	/* seconds that the processes have to park, or to end */
 
 struct storm *storm;
@@ -42,12 +41,11 @@ struct result {
 	struct slabs before, peak, after;
 	struct vm_counts start, end;
 	struct pte_counts ptes;
-	uint64_t peak_memory;
-	uint64_t slab_peak_bytes;
-	uint64_t leaked;		/* objects beyond the slack */
+	u64 peak_memory;
+	u64 slab_peak_bytes;
+	u64 leaked;		/* objects beyond the slack */
 	double run_seconds;
 	unsigned int stuck;
-	unsigned int reclaims;
 };
 
 static pid_t master;
@@ -106,7 +104,7 @@ static void start_master(void)
 
 static void sample(struct result *r)
 {
-	uint64_t memory = sys_cgroup_memory(), bytes = 0;
+	u64 memory = sys_cgroup_memory(), bytes = 0;
 	struct slabs now;
 
 	if (memory > r->peak_memory)
@@ -121,17 +119,22 @@ static void sample(struct result *r)
 	r->peak = now;
 }
 
-static void live_line(const struct result *r, const char *what, uint64_t started)
+static u64 pages_to_mib(u64 n)
+{
+	return (n * page_size) >> 20;
+}
+
+static void live_line(const struct result *r, const char *what, u64 started)
 {
 	struct vm_counts c;
 
 	sys_vm_counts(&c);
-	printf("live: %s %3.0f s  alive %u  forks %" PRIu64 "  out %" PRIu64 " MiB in %" PRIu64 " MiB  checked %" PRIu64 "k  mismatches %" PRIu64 "\n",
-	       what, (now_ns() - started) / 1e9, get(&storm->alive),
-	       get(&storm->forks),
-	       ((c.swapped_out - r->start.swapped_out) * page_size) >> 20,
-	       ((c.swapped_in - r->start.swapped_in) * page_size) >> 20,
-	       get(&storm->checked) / 1000, get(&storm->mismatches));
+	printf("live: %s %.0f s, alive %u, forks %llu, MiB swapped out %llu in %llu, ", what,
+	       (now_ns() - started) / 1e9, get(&storm->alive), get(&storm->forks),
+	       pages_to_mib(c.swapped_out - r->start.swapped_out),
+	       pages_to_mib(c.swapped_in - r->start.swapped_in));
+	printf("checked %lluk, mismatches %llu\n", get(&storm->checked) / 1000,
+	       get(&storm->mismatches));
 }
 
 static bool master_is_gone(void)
@@ -139,40 +142,62 @@ static bool master_is_gone(void)
 	return kill(master, 0);
 }
 
-static bool is_built(uint64_t started)
+static bool is_built(const struct result *r, u64 started)
 {
+	(void)r;
 	(void)started;
 	return get(&storm->alive) || master_is_gone();
 }
 
-static bool time_is_over(uint64_t started)
+static double times_ram(u64 bytes)
 {
-	return master_is_gone() ||
-	       now_ns() - started >= storm->opt.seconds * 1000000000ull;
+	return (double)bytes / sys_ram_bytes();
 }
 
-static bool all_parked(uint64_t started)
+static u64 swapped_out_since(const struct vm_counts *start)
 {
+	struct vm_counts now;
+
+	sys_vm_counts(&now);
+	return (now.swapped_out - start->swapped_out) * page_size;
+}
+
+static bool time_is_over(const struct result *r, u64 started)
+{
+	u64 least = storm->opt.seconds * 1000000000ull;
+	u64 now = now_ns() - started;
+
+	if (now < least)
+		return master_is_gone();
+	return now > EXTRA_TIME * least || master_is_gone() ||
+	       times_ram(swapped_out_since(&r->start)) >= storm->opt.turnover;
+}
+
+static bool all_parked(const struct result *r, u64 started)
+{
+	(void)r;
 	(void)started;
 	return get(&storm->parked) >= get(&storm->alive);
 }
 
-static bool all_gone(uint64_t started)
+static bool all_gone(const struct result *r, u64 started)
 {
 	unsigned int ignored = 0;
 
+	(void)r;
 	(void)started;
-	reap_children(&ignored);
-	return !get(&storm->alive) && waitpid(-1, NULL, WNOHANG) < 0;
+	return !reap_children(&ignored) && !get(&storm->alive);
 }
 
-static bool watch(struct result *r, const char *what, bool (*done)(uint64_t started))
+static bool watch(struct result *r, const char *what,
+		  bool (*done)(const struct result *r, u64 started))
 {
-	uint64_t started = now_ns();
-	uint64_t end = started + (storm->opt.seconds + PATIENCE) * 1000000000ull;
+	u64 started = now_ns();
+	u64 end = started + (EXTRA_TIME * storm->opt.seconds + PATIENCE) *
+				 1000000000ull;
 	unsigned int ignored = 0;
 
-	for (unsigned int tick = 1; !done(started); tick++) {
+	for (unsigned int tick = 1; !done(r, started); tick++) {
 		if (now_ns() > end)
 			return false;
 		usleep(200000);
@@ -197,24 +222,28 @@ static void enter(enum phase phase)
 static void reclaim_all(struct result *r)
 {
 	struct pte_counts *c = &r->ptes;
+	u64 left = ULLONG_MAX;
 
-	for (r->reclaims = 1; r->reclaims <= RECLAIM_TRIES; r->reclaims++) {
+	for (int tries = 0; tries < RECLAIM_TRIES; tries++) {
 		sys_cgroup_reclaim();
 		sys_count_ptes(c, &storm->window);
-		printf("live: reclaimed %u times: %" PRIu64 " ptes swapped, %" PRIu64 " anonymous (%" PRIu64 " merged) and %" PRIu64 " of files present\n",
-		       r->reclaims, c->swapped, c->present, c->present_ksm,
+		printf("live: reclaim: %llu ptes swapped, %llu present, %llu merged, %llu files\n",
+		       c->swapped, c->present - c->present_ksm, c->present_ksm,
 		       c->present_file);
 		if (!c->present && !c->present_file)
 			return;
+		if (c->present + c->present_file < left)
+			tries = 0;
+		left = c->present + c->present_file;
 		sys_drain();
-		if (r->reclaims > 2)
+		if (c->present_ksm)
 			sys_ksm_full_scan();
 	}
 }
 
-static uint64_t leaked(const struct slabs *before, const struct slabs *after)
+static u64 leaked(const struct slabs *before, const struct slabs *after)
 {
-	uint64_t n = 0;
+	u64 n = 0;
 
 	for (unsigned int i = 0; i < after->kinds && i < before->kinds; i++)
 		if (after->slab[i].objects > before->slab[i].objects + LEAK_SLACK)
@@ -243,6 +272,8 @@ static void kill_all(void)
 
 static void run_storm(const struct storm_opt *opt, struct result *r)
 {
+	u64 started;
+
 	memset(r, 0, sizeof(*r));
 	make_storm(opt);
 	storm->plan = plan_digest();
@@ -251,8 +282,9 @@ static void run_storm(const struct storm_opt *opt, struct result *r)
 	sys_ksm_start();
 	start_master();
 	watch(r, "build", is_built);
+	started = now_ns();
 	watch(r, "storm", time_is_over);
-	r->run_seconds = opt->seconds;
+	r->run_seconds = (now_ns() - started) / 1e9;
 
 	enter(PHASE_PARK);
 	if (watch(r, "parking", all_parked))
@@ -275,30 +307,25 @@ static void run_storm(const struct storm_opt *opt, struct result *r)
 
 /* ---- the report ---- */
 
-static double mib(uint64_t bytes)
+static double mib(u64 bytes)
 {
 	return bytes / 1048576.0;
 }
 
-static uint64_t swapped_out(const struct result *r)
+static u64 swapped_out(const struct result *r)
 {
 	return (r->end.swapped_out - r->start.swapped_out) * page_size;
 }
 
-static uint64_t swapped_in(const struct result *r)
+static u64 swapped_in(const struct result *r)
 {
 	return (r->end.swapped_in - r->start.swapped_in) * page_size;
-}
-
-static double times_ram(uint64_t bytes)
-{
-	return (double)bytes / sys_ram_bytes();
 }
 
 /* The upper edge of the bucket in which the share of all forks is reached. */
 static double fork_ms(double share)
 {
-	uint64_t n = 0;
+	u64 n = 0;
 	unsigned int b;
 
 	for (b = 0; b < HIST_BUCKETS - 1; b++) {
@@ -309,70 +336,77 @@ static double fork_ms(double share)
 	return ((HIST_STEPS + b % HIST_STEPS + 1ull) << (b / HIST_STEPS)) / 1e6;
 }
 
-static void report_slabs(const struct result *r)
+static void __printf(2, 3) row(const char *label, const char *format, ...)
 {
-	ksft_print_msg("  %-22s %10s %10s %10s %14s\n", "memory, KiB", "before",
-		       "peak", "after", "objects more");
-	for (unsigned int i = 0; i < r->after.kinds; i++)
-		ksft_print_msg("    %-20s %10.0f %10.0f %10.0f %+14" PRId64 "\n",
-			       r->after.slab[i].name,
-			       r->before.slab[i].bytes / 1024.0,
-			       r->peak.slab[i].bytes / 1024.0,
-			       r->after.slab[i].bytes / 1024.0,
-			       (int64_t)(r->after.slab[i].objects -
-					 r->before.slab[i].objects));
-	if (!r->after.kinds)
-		ksft_print_msg("    unknown: /proc/slabinfo has no such slabs (root? slab_nomerge?)\n");
+	va_list args;
+
+	printf("#   %-20s ", label);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
 }
 
-static void report_missed(const struct pte_counts *c)
+static void report_slabs(const struct result *r)
 {
+	row("memory, KiB", "%10s %10s %10s %14s", "before", "peak", "after", "objects more");
+	for (unsigned int i = 0; i < r->after.kinds; i++)
+		row(r->after.slab[i].name, "%10.0f %10.0f %10.0f %+14lld",
+		    r->before.slab[i].bytes / 1024.0, r->peak.slab[i].bytes / 1024.0,
+		    r->after.slab[i].bytes / 1024.0,
+		    (long long)(r->after.slab[i].objects - r->before.slab[i].objects));
+	if (!r->after.kinds)
+		row("", "unknown: not in /proc/slabinfo (booted with slab_nomerge?)");
+}
+
+static void report_ptes(const struct pte_counts *c)
+{
+	row("after reclaim", "%u processes asleep, %llu ptes swapped, %llu present",
+	    c->processes, c->swapped, c->present + c->present_file);
+	row("  of these", "%llu anonymous, %llu merged by KSM, %llu of files",
+	    c->present - c->present_ksm, c->present_ksm, c->present_file);
+	row("  not counted", "%llu zero page, %llu of pages with more than %u mappings",
+	    c->zero, c->too_shared, MANY);
 	for (unsigned int i = 0; i < c->noted; i++)
-		ksft_print_msg("missed: pid %d address %#" PRIxPTR ": page flags %#" PRIx64 ", mapcount %" PRIu64 "\n",
-			       c->missed[i].pid, c->missed[i].addr, c->missed[i].flags,
-			       c->missed[i].mapcount);
+		row("  missed", "pid %d at %#lx: page flags %#llx, mapcount %llu, cgroup %llu",
+		    c->missed[i].pid, c->missed[i].addr, c->missed[i].flags,
+		    c->missed[i].mapcount, c->missed[i].cgroup);
 }
 
 static void report(const struct result *r)
 {
 	const struct storm_opt *o = &storm->opt;
 
-	ksft_print_msg("rmap storm: %u processes, depth %u, %u MiB on %.0f MiB of RAM, %u s, seed %" PRIu64 ", plan %016" PRIx64 "\n",
-		       o->processes, o->depth, o->memory_mb, mib(sys_ram_bytes()),
-		       o->seconds, o->seed, storm->plan);
-	ksft_print_msg("  %-22s %" PRIu64 ", at most %u at once, depth %u\n",
-		       "processes", storm->forks + 1, storm->peak_alive, storm->deepest);
-	ksft_print_msg("  %-22s %.1f\n", "forks per second",
-		       storm->forks / r->run_seconds);
-	ksft_print_msg("  %-22s median %.1f, 99 %% %.1f of cpu time; longest with all waiting %.1f\n",
-		       "fork, ms", fork_ms(0.5), fork_ms(0.99), storm->fork_max_ns / 1e6);
-	ksft_print_msg("  %-22s %.0f MiB resident and swapped (%.1f x RAM)\n",
-		       "memory at the peak", mib(r->peak_memory),
-		       times_ram(r->peak_memory));
-	ksft_print_msg("  %-22s %" PRIu64 " pages, %.1f x RAM\n", "swapped out",
-		       swapped_out(r) / page_size, times_ram(swapped_out(r)));
-	ksft_print_msg("  %-22s %" PRIu64 " pages, %.1f x RAM\n", "swapped in",
-		       swapped_in(r) / page_size, times_ram(swapped_in(r)));
-	ksft_print_msg("  %-22s %" PRIu64 " (moved %" PRIu64 ", touched in races %" PRIu64 ")\n",
-		       "pages written", storm->written, storm->moved, storm->touched);
-	ksft_print_msg("  %-22s %" PRIu64 "\n", "pages checked", storm->checked);
-	ksft_print_msg("  %-22s %" PRIu64 "\n", "mismatches", storm->mismatches);
-	ksft_print_msg("  %-22s %" PRIu64 " errors, %" PRIu64 " killed, %u stuck, %" PRIu64 " calls refused for want of memory\n",
-		       "failures", storm->errors, storm->killed, r->stuck,
-		       storm->refused);
+	printf("# rmap storm: up to %u MiB on %.0f MiB of RAM, %.0f s, seed %llu, plan %016llx\n",
+	       o->memory_mb, mib(sys_ram_bytes()), r->run_seconds, o->seed, storm->plan);
+	row("processes", "%llu, at most %llu at once, depth %llu", storm->forks + 1,
+	    storm->peak_alive, storm->deepest);
+	row("forks per second", "%.1f", storm->forks / r->run_seconds);
+	row("cpu ms of a fork", "%.1f median, %.1f for 99 %% of them", fork_ms(0.5),
+	    fork_ms(0.99));
+	row("longest fork, ms", "%.1f with all its waiting", storm->fork_max_ns / 1e6);
+	row("memory at the peak", "%.0f MiB resident and swapped, %.1f x RAM",
+	    mib(r->peak_memory), times_ram(r->peak_memory));
+	row("pages swapped out", "%llu, %.1f x RAM", swapped_out(r) / page_size,
+	    times_ram(swapped_out(r)));
+	row("pages swapped in", "%llu, %.1f x RAM", swapped_in(r) / page_size,
+	    times_ram(swapped_in(r)));
+	row("pages written", "%llu", storm->written);
+	row("pages moved", "%llu", storm->moved);
+	row("racing faults", "%llu", storm->touched);
+	row("pages checked", "%llu", storm->checked);
+	row("mismatches", "%llu", storm->mismatches);
+	row("failures", "%llu errors, %llu killed, %u stuck; %llu calls refused for lack of memory",
+	    storm->errors, storm->killed, r->stuck, storm->refused);
 	report_slabs(r);
-	ksft_print_msg("  %-22s %u processes asleep: %" PRIu64 " ptes swapped, %" PRIu64 " present (%" PRIu64 " of files), %" PRIu64 " zero page\n",
-		       "after reclaim", r->ptes.processes, r->ptes.swapped,
-		       r->ptes.present + r->ptes.present_file, r->ptes.present_file,
-		       r->ptes.zero);
-	report_missed(&r->ptes);
+	report_ptes(&r->ptes);
 }
 
 static void json_slabs(const char *name, const struct slabs *s)
 {
 	printf("  \"%s\": {", name);
 	for (unsigned int i = 0; i < s->kinds; i++)
-		printf("%s\"%s\": {\"bytes\": %" PRIu64 ", \"objects\": %" PRIu64 ", \"object_size\": %" PRIu64 "}",
+		printf("%s\"%s\": {\"bytes\": %llu, \"objects\": %llu, \"size\": %llu}",
 		       i ? ", " : "", s->slab[i].name, s->slab[i].bytes,
 		       s->slab[i].objects, s->slab[i].object_size);
 	printf("},\n");
@@ -390,8 +424,8 @@ static void print_json(const struct result *r, bool passed)
 	json_number("processes_wanted", storm->opt.processes);
 	json_number("depth", storm->deepest);
 	json_number("memory_mib", storm->opt.memory_mb);
-	json_number("seconds", storm->opt.seconds);
-	printf("  \"plan\": \"%016" PRIx64 "\",\n", storm->plan);
+	json_number("seconds", r->run_seconds);
+	printf("  \"plan\": \"%016llx\",\n", storm->plan);
 	json_number("processes", storm->forks + 1);
 	json_number("peak_alive", storm->peak_alive);
 	json_number("forks_per_second", storm->forks / r->run_seconds);
@@ -494,9 +528,10 @@ static const char usage[] =
 "  --breadth N     children of one process at once (%u)\n"
 "  --memory MIB    what all heaps together can grow to (%u)\n"
 "  --seconds N     how long the storm lasts; reclaim and the last check follow (%u)\n"
-"  --seed N        the plan: the same seed is the same plan (%" PRIu64 ")\n"
+"  --seed N        the plan: the same seed is the same plan (%llu)\n"
 "  --dir DIR       where the privately mapped file is made (%s)\n"
-"  --turnover N    fail if less than N times the RAM was swapped out (%u)\n"
+"  --turnover N    go on, up to %u times as long, until N times the RAM was\n"
+"                  swapped out, and fail if it was not (%u)\n"
 "  --json          print the figures once more, as JSON\n"
 "  --self-check    show that each check fails when it should, and stop\n"
 "Must be root, with cgroup v2 on /sys/fs/cgroup and swap that holds all the memory.\n";
@@ -505,19 +540,19 @@ static void show_usage(FILE *to)
 {
 	fprintf(to, usage, defaults.processes, defaults.depth, defaults.breadth,
 		defaults.memory_mb, defaults.seconds, defaults.seed, defaults.dir,
-		defaults.turnover);
+		EXTRA_TIME, defaults.turnover);
 }
 
-static unsigned long number(const char *name, const char *text, unsigned long min,
-			    unsigned long max)
+static unsigned long parse(const char *name, const char *text, unsigned long min,
+			   unsigned long max)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 0);
 
 	if (*text && *text != '-' && !*end && n >= min && n <= max)
 		return n;
-	fprintf(stderr, "rmap_storm: --%s %s: a number from %lu to %lu is needed\n",
-		name, text, min, max);
+	fprintf(stderr, "%s: --%s %s: must be from %lu to %lu\n",
+		program_invocation_short_name, name, text, min, max);
 	exit(KSFT_FAIL);
 }
 
@@ -542,25 +577,25 @@ static void set_option(int c, const char *name)
 
 	switch (c) {
 	case 'p':
-		o->processes = number(name, optarg, 1, 20000);
+		o->processes = parse(name, optarg, 1, 20000);
 		break;
 	case 'd':
-		o->depth = number(name, optarg, 1, 20);
+		o->depth = parse(name, optarg, 1, 20);
 		break;
 	case 'b':
-		o->breadth = number(name, optarg, 1, 20000);
+		o->breadth = parse(name, optarg, 1, 20000);
 		break;
 	case 'm':
-		o->memory_mb = number(name, optarg, 1, 1 << 20);
+		o->memory_mb = parse(name, optarg, 1, 1 << 20);
 		break;
 	case 's':
-		o->seconds = number(name, optarg, 1, 1000000);
+		o->seconds = parse(name, optarg, 1, 1000000);
 		break;
 	case 'r':
-		o->seed = number(name, optarg, 0, ULONG_MAX);
+		o->seed = parse(name, optarg, 0, ULONG_MAX);
 		break;
 	case 't':
-		o->turnover = number(name, optarg, 0, 1000);
+		o->turnover = parse(name, optarg, 0, 1000);
 		break;
 	case 'f':
 		snprintf(o->dir, sizeof(o->dir), "%s", optarg);

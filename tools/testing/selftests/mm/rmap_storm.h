@@ -13,10 +13,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
+#include "../kselftest.h"
+
+typedef unsigned long long u64;
+typedef unsigned int u32;
+typedef unsigned char u8;
+
 #define PATH_LEN	128	/* of a process's place in the tree, "m.3.17" */
+#define MANY		1008	/* with some 1024 references a page counts as pinned */
 #define HIST_STEPS	8	/* buckets in each power of two */
 #define HIST_BUCKETS	(40 * HIST_STEPS)
 
@@ -39,15 +45,15 @@ struct storm_opt {
 	unsigned int memory_mb;
 	unsigned int seconds;
 	unsigned int turnover;	/* ask for this many times the RAM swapped out */
-	uint64_t seed;
+	u64 seed;
 	enum damage damage;
 	char dir[PATH_LEN];
 };
 
 /* Addresses. */
 struct heap_range {
-	uintptr_t start;
-	uintptr_t end;
+	unsigned long start;
+	unsigned long end;
 };
 
 /* A futex: the processes wait on it while they are parked. */
@@ -61,25 +67,25 @@ enum phase {
 struct storm {
 	struct storm_opt opt;
 	struct heap_range window;
-	uint32_t phase;
-	uint32_t alive;
-	uint32_t parked;
-	uint32_t peak_alive;
-	uint32_t deepest;
-	uint32_t shown;		/* mismatches printed so far */
-	uint64_t forks;
-	uint64_t exits;
-	uint64_t killed;
-	uint64_t refused;	/* calls that failed for want of memory */
-	uint64_t errors;	/* calls that failed for another reason */
-	uint64_t checked;
-	uint64_t written;
-	uint64_t moved;
-	uint64_t touched;
-	uint64_t mismatches;
-	uint64_t plan;		/* a digest of the plan's beginning */
-	uint64_t fork_max_ns;
-	uint64_t fork_hist[HIST_BUCKETS];	/* of cpu time */
+	u32 phase;
+	u32 alive;
+	u32 parked;
+	u32 shown;		/* mismatches printed so far */
+	u64 peak_alive;
+	u64 deepest;
+	u64 forks;
+	u64 exits;
+	u64 killed;
+	u64 refused;	/* calls that failed for want of memory */
+	u64 errors;	/* calls that failed for another reason */
+	u64 checked;
+	u64 written;
+	u64 moved;
+	u64 touched;
+	u64 mismatches;
+	u64 plan;		/* a digest of the plan's beginning */
+	u64 fork_max_ns;
+	u64 fork_hist[HIST_BUCKETS];	/* of cpu time */
 };
 
 extern struct storm *storm;
@@ -89,22 +95,30 @@ extern size_t page_size;
 #define put(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define add(p, n)	__atomic_add_fetch((p), (n), __ATOMIC_ACQ_REL)
 #define sub(p, n)	__atomic_sub_fetch((p), (n), __ATOMIC_ACQ_REL)
-#define raise_max(p, v) do {						\
-	__typeof__(*(p)) old_ = get(p), new_ = (v);			\
-	while (old_ < new_ && !__atomic_compare_exchange_n((p), &old_,	\
-			new_, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) \
-		;							\
-} while (0)
+static inline void raise_max(u64 *max, u64 n)
+{
+	u64 old = get(max);
+
+	while (old < n && !__atomic_compare_exchange_n(max, &old, n, false,
+						       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+}
+
+/* Some more than asked for, so that the exits of some do not bring it below. */
+static inline unsigned int population_cap(void)
+{
+	return storm->opt.processes + storm->opt.processes / 10;
+}
 
 /* Random numbers: splitmix64. */
 struct rng {
-	uint64_t state;
+	u64 state;
 };
 
-uint64_t mix(uint64_t x);
-uint64_t rng_next(struct rng *r);
+u64 mix(u64 x);
+u64 rng_next(struct rng *r);
 unsigned int rng_below(struct rng *r, unsigned int n);
-uint64_t now_ns(void);
+u64 now_ns(void);
 
 /* A run of heap pages: of one kind, and contiguous in memory if mapped. */
 struct run {
@@ -115,7 +129,7 @@ struct run {
 /* Who writes: the place in the tree, as a name for people and as a number. */
 struct self {
 	char path[PATH_LEN];
-	uint64_t id;
+	u64 id;
 };
 
 extern struct self self;
@@ -125,7 +139,7 @@ unsigned int heap_pages(void);
 bool heap_pick(struct rng *r, unsigned int max, struct run *run);
 void heap_check(const struct run *run);
 void heap_check_all(void);
-void heap_write(struct rng *r, const struct run *run, uint32_t when);
+void heap_write(struct rng *r, const struct run *run, u32 when);
 void heap_move(struct rng *r, const struct run *run);
 void heap_move_huge(struct rng *r);
 void heap_unmap(const struct run *run);
@@ -138,18 +152,18 @@ void *heap_some_page(struct rng *r);
 void heap_damage_shared(void);
 void heap_write_shared(void);
 
-void master_main(void) __attribute__((noreturn));
-void reap_children(unsigned int *children);
-uint64_t plan_digest(void);
+void __noreturn master_main(void);
+bool reap_children(unsigned int *left);
+u64 plan_digest(void);
 
 /* What the kernel says. */
 #define SLAB_KINDS	8
 
 struct slab {
 	char name[32];
-	uint64_t objects;
-	uint64_t bytes;
-	uint64_t object_size;
+	u64 objects;
+	u64 bytes;
+	u64 object_size;
 };
 
 struct slabs {
@@ -158,26 +172,28 @@ struct slabs {
 };
 
 struct vm_counts {
-	uint64_t swapped_out;
-	uint64_t swapped_in;
+	u64 swapped_out;
+	u64 swapped_in;
 };
 
 #define MISSED_NOTED	8
 
 struct missed {
 	int pid;
-	uintptr_t addr;
-	uint64_t flags;		/* as in <linux/kernel-page-flags.h> */
-	uint64_t mapcount;
+	unsigned long addr;
+	u64 flags;		/* as in <linux/kernel-page-flags.h> */
+	u64 mapcount;
+	u64 cgroup;	/* inode number of the cgroup that is charged */
 };
 
 struct pte_counts {
 	unsigned int processes;
-	uint64_t swapped;
-	uint64_t present;	/* private anonymous: must be none after reclaim */
-	uint64_t present_ksm;	/* of these, merged by KSM */
-	uint64_t present_file;	/* of the heap's files: must be none, too */
-	uint64_t zero;		/* zero page: no page of ours, and no reverse map */
+	u64 swapped;
+	u64 present;	/* private anonymous: must be none after reclaim */
+	u64 present_ksm;	/* of these, merged by KSM */
+	u64 present_file;	/* of the heap's files: must be none, too */
+	u64 zero;		/* zero page: no page of ours, and no reverse map */
+	u64 too_shared;	/* by MANY ptes: reclaim takes the page for a pinned one */
 	unsigned int noted;
 	struct missed missed[MISSED_NOTED];
 };
@@ -186,14 +202,14 @@ bool sys_cgroup_make(void);
 bool sys_cgroup_join(void);
 void sys_cgroup_kill(void);
 void sys_cgroup_remove(void);
-uint64_t sys_cgroup_memory(void);	/* resident and swapped, bytes */
+u64 sys_cgroup_memory(void);	/* resident and swapped, bytes */
 void sys_cgroup_reclaim(void);
 void sys_drain(void);
 void sys_count_ptes(struct pte_counts *c, const struct heap_range *window);
 bool sys_slabs(struct slabs *s, bool shrink);
 void sys_vm_counts(struct vm_counts *c);
-uint64_t sys_ram_bytes(void);
-uint64_t sys_swap_bytes(void);
+u64 sys_ram_bytes(void);
+u64 sys_swap_bytes(void);
 size_t sys_huge_size(void);
 void sys_ksm_start(void);
 void sys_ksm_full_scan(void);

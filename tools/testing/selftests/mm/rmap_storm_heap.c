@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,19 +24,18 @@
 #define MREMAP_DONTUNMAP	4
 #endif
 
-#define NOWHERE		UINT32_MAX
+#define NOWHERE		UINT_MAX
 #define VMA_PAGES	16	/* of each of the many small vmas */
-#define KSM_TEXTS	4	/* different contents of pages that KSM may merge */
 #define SHOWN_MAX	20
 
 /* Far from whatever the libraries map. */
-#define WINDOW_BASE	((uintptr_t)64 << 30)
+#define WINDOW_BASE	(64UL << 30)
 
 /* Writers that are no process. */
 enum {
 	WRITER_NOBODY,		/* never written: zeroes */
 	WRITER_FILE,		/* as the file has it */
-	WRITER_COMMON,		/* a text that many pages hold, for KSM */
+	WRITER_COMMON,		/* a text that several pages hold, for KSM */
 };
 
 enum kind {
@@ -61,26 +61,27 @@ static const struct {
 };
 
 struct page_model {
-	uint64_t writer;
-	uint32_t when;
-	uint32_t slot;		/* where in the window, in pages */
-	uint8_t kind;
-	uint8_t readonly;
+	u64 writer;
+	u32 when;
+	u32 slot;		/* where in the window, in pages */
+	u8 kind;
+	u8 readonly;
 };
 
 /* What a page holds, over and over from its first byte to its last. */
 struct stamp {
-	uint64_t writer;
-	uint64_t place;
-	uint64_t when;
-	uint64_t sum;
+	u64 writer;
+	u64 place;
+	u64 when;
+	u64 sum;
 };
 
 static struct page_model *model;
-static uint8_t *slot_used;
+static u8 *slot_used;
 static unsigned int pages;
 static unsigned int slots;
 static unsigned int huge_pages;		/* of one huge page; 0: no huge area */
+static unsigned int ksm_texts;		/* different contents that KSM may merge */
 static int kind_fd[KINDS];
 static unsigned int shared_page;	/* for the self-check */
 
@@ -128,6 +129,11 @@ static bool worked(bool ok, const char *call)
 	return false;
 }
 
+static bool is_mapped(unsigned int i)
+{
+	return model[i].slot != NOWHERE;
+}
+
 static bool is_file(unsigned int kind)
 {
 	return kind == KIND_TMPFS || kind == KIND_DISK;
@@ -135,7 +141,7 @@ static bool is_file(unsigned int kind)
 
 /* ---- contents ---- */
 
-static struct stamp make_stamp(uint64_t writer, uint64_t place, uint64_t when)
+static struct stamp make_stamp(u64 writer, u64 place, u64 when)
 {
 	struct stamp s = { .writer = writer, .place = place, .when = when };
 
@@ -151,7 +157,7 @@ static struct stamp expected(unsigned int i)
 	if (m->writer == WRITER_NOBODY)
 		return none;
 	if (m->writer == WRITER_COMMON)
-		return make_stamp(WRITER_COMMON, 0, m->when);
+		return make_stamp(WRITER_COMMON, i % ksm_texts, m->when);
 	return make_stamp(m->writer, i, m->when);
 }
 
@@ -195,12 +201,12 @@ static void mismatch(unsigned int i, struct stamp want)
 		return;
 	found = culprit(page_addr(i), want, &offset);
 	dprintf(STDOUT_FILENO,
-		"# mismatch: process %s (pid %d) page %u at %p+%zu, %s: must hold writer %016llx when %llu, holds writer %016llx place %llu when %llu (sum %s)\n",
+		"# wrong: process %s (pid %d) page %u at %p+%zu, %s: must hold writer %016llx when %llu, holds writer %016llx place %llu when %llu (sum %s)\n",
 		self.path, getpid(), i, page_addr(i), offset,
 		kinds[model[i].kind].name,
-		(unsigned long long)want.writer, (unsigned long long)want.when,
-		(unsigned long long)found.writer, (unsigned long long)found.place,
-		(unsigned long long)found.when,
+		want.writer, want.when,
+		found.writer, found.place,
+		found.when,
 		found.sum == make_stamp(found.writer, found.place, found.when).sum ?
 		"right" : "wrong");
 }
@@ -225,7 +231,7 @@ void heap_check_all(void)
 	unsigned int checked = 0;
 
 	for (unsigned int i = 0; i < pages; i++) {
-		if (model[i].slot == NOWHERE)
+		if (!is_mapped(i))
 			continue;
 		check_page(i);
 		checked++;
@@ -299,7 +305,7 @@ static bool pick(struct rng *r, unsigned int max, struct run *run, bool mapped)
 {
 	for (int tries = 0; tries < 16; tries++) {
 		run->first = rng_below(r, pages);
-		if ((model[run->first].slot != NOWHERE) == mapped) {
+		if (mapped == is_mapped(run->first)) {
 			extend(run, 1 + rng_below(r, max));
 			return true;
 		}
@@ -352,7 +358,7 @@ void heap_unmap(const struct run *run)
 		displace_run(run);
 }
 
-static void insist_unmap(uintptr_t start, uintptr_t end)
+static void insist_unmap(unsigned long start, unsigned long end)
 {
 	while (start < end && !worked(!munmap((void *)start, end - start), "munmap"))
 		usleep(1000);
@@ -361,15 +367,15 @@ static void insist_unmap(uintptr_t start, uintptr_t end)
 /* Become a process that has one piece only. */
 void heap_keep(const struct run *run)
 {
-	uintptr_t start = (uintptr_t)run_addr(run);
-	uintptr_t end = start + run_bytes(run);
+	unsigned long start = (unsigned long)run_addr(run);
+	unsigned long end = start + run_bytes(run);
 
 	insist_unmap(storm->window.start, start);
 	insist_unmap(end, storm->window.end);
 	for (unsigned int i = 0; i < pages; i++) {
 		struct run gone = { .first = i, .pages = 1 };
 
-		if (i - run->first >= run->pages && model[i].slot != NOWHERE)
+		if (i - run->first >= run->pages && is_mapped(i))
 			displace_run(&gone);
 	}
 }
@@ -383,7 +389,7 @@ void heap_refill(struct rng *r)
 	if (!pick(r, VMA_PAGES, &run, false))
 		return;
 	/* Pages that are nowhere keep their flags; a new mapping has none. */
-	if (run.first && model[run.first - 1].slot != NOWHERE && rng_below(r, 2))
+	if (run.first && is_mapped(run.first - 1) && rng_below(r, 2))
 		slot = model[run.first - 1].slot + 1;
 	if (slot == NOWHERE || !slots_free(slot, run.pages))
 		slot = find_slots(r, run.pages, 1);
@@ -407,7 +413,7 @@ static bool move_to(const struct run *run, unsigned int slot, bool leave)
 	if (!worked(to != MAP_FAILED, "mremap"))
 		return false;
 	if (leave)
-		insist_unmap((uintptr_t)from, (uintptr_t)from + bytes);
+		insist_unmap((unsigned long)from, (unsigned long)from + bytes);
 	displace_run(run);
 	place_run(run, slot);
 	add(&storm->moved, run->pages);
@@ -432,7 +438,7 @@ void heap_move_huge(struct rng *r)
 	if (!huge_pages)
 		return;
 	extend(&run, huge_pages);
-	if (run.pages < huge_pages || model[0].slot == NOWHERE)
+	if (run.pages < huge_pages || !is_mapped(0))
 		return;
 	slot = find_slots(r, huge_pages, huge_pages);
 	if (slot != NOWHERE)
@@ -454,12 +460,12 @@ void heap_protect(const struct run *run, bool readonly)
 
 static void write_fault(void *page)
 {
-	static volatile uint32_t zero;
+	static u32 zero;
 
-	__atomic_fetch_add((uint32_t *)page, zero, __ATOMIC_RELAXED);
+	__atomic_fetch_add((u32 *)page, get(&zero), __ATOMIC_RELAXED);
 }
 
-static void write_page(struct rng *r, unsigned int i, uint32_t when)
+static void write_page(struct rng *r, unsigned int i, u32 when)
 {
 	struct page_model *m = &model[i];
 
@@ -467,7 +473,7 @@ static void write_page(struct rng *r, unsigned int i, uint32_t when)
 	m->when = when;
 	if (m->kind == KIND_KSM && rng_below(r, 4)) {
 		m->writer = WRITER_COMMON;
-		m->when = rng_below(r, KSM_TEXTS);
+		m->when = rng_below(r, 2);
 	}
 	fill(page_addr(i), expected(i));
 }
@@ -477,7 +483,7 @@ static void write_page(struct rng *r, unsigned int i, uint32_t when)
  * mapped read-only first; or after a write fault that changes nothing, which shows
  * whether the copy is right before it is overwritten.
  */
-void heap_write(struct rng *r, const struct run *run, uint32_t when)
+void heap_write(struct rng *r, const struct run *run, u32 when)
 {
 	unsigned int way = rng_below(r, 3);
 
@@ -543,6 +549,8 @@ static void size_heap(void)
 	huge_pages = sys_huge_size() / page_size;
 	if (huge_pages > pages / 2)
 		huge_pages = 0;
+	/* Few enough places for each text: reclaim leaves merged pages with MANY mappings. */
+	ksm_texts = 1 + kind_pages(KIND_KSM) * (population_cap() + 1) / (MANY * 3 / 4);
 	slots = 3 * pages;
 	if (huge_pages)
 		slots += huge_pages - slots % huge_pages;
@@ -613,7 +621,7 @@ static void first_contents(struct rng *r)
 
 	for (run.first = 0; run.first < pages; run.first += run.pages) {
 		extend(&run, 1 + rng_below(r, VMA_PAGES));
-		if (model[run.first].slot != NOWHERE && rng_below(r, 4))
+		if (is_mapped(run.first) && rng_below(r, 4))
 			heap_write(r, &run, 0);
 	}
 }
@@ -667,7 +675,7 @@ void heap_damage_shared(void)
 {
 	void *page;
 
-	while (model[shared_page].slot == NOWHERE || model[shared_page].readonly)
+	while (!is_mapped(shared_page) || model[shared_page].readonly)
 		shared_page++;
 	page = mmap(page_addr(shared_page), page_size, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);

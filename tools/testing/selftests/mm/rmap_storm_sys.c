@@ -2,7 +2,6 @@
 /* What the kernel says to the storm: cgroup, vmstat, slabs, KSM, pagemap. */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +16,13 @@
 #define KSM		"/sys/kernel/mm/ksm/"
 #define HUGE_SIZE	"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 
-#define PTE_PRESENT	(1ull << 63)
-#define PTE_SWAPPED	(1ull << 62)
-#define PTE_FILE	(1ull << 61)
-#define PTE_PFN		((1ull << 55) - 1)
-#define FLAG_KSM	(1ull << 21)
-#define FLAG_ZERO_PAGE	(1ull << 24)
+/* Bits of an entry of pagemap, and of kpageflags. */
+#define PTE_PRESENT	63
+#define PTE_SWAPPED	62
+#define PTE_FILE	61
+#define PTE_PFN_BITS	55
+#define FLAG_KSM	21
+#define FLAG_ZERO_PAGE	24
 
 static bool write_text(const char *name, const char *text)
 {
@@ -36,29 +36,29 @@ static bool write_text(const char *name, const char *text)
 	return ok;
 }
 
-static uint64_t read_number(const char *name)
+static u64 read_number(const char *name)
 {
-	uint64_t n = 0;
+	u64 n = 0;
 	FILE *f = fopen(name, "r");
 
 	if (!f)
 		return 0;
-	if (fscanf(f, "%" SCNu64, &n) != 1)
+	if (fscanf(f, "%llu", &n) != 1)
 		n = 0;
 	fclose(f);
 	return n;
 }
 
 /* The number after the key, in a file of "key number" lines. */
-static uint64_t read_key(const char *name, const char *key)
+static u64 read_key(const char *name, const char *key)
 {
 	FILE *f = fopen(name, "r");
-	uint64_t n = 0, found = 0;
+	u64 n = 0, found = 0;
 	char word[64];
 
 	if (!f)
 		return 0;
-	while (fscanf(f, "%63s %" SCNu64 "%*[^\n]", word, &n) == 2)
+	while (fscanf(f, "%63s %llu%*[^\n]", word, &n) == 2)
 		if (!strcmp(word, key))
 			found = n;
 	fclose(f);
@@ -89,7 +89,7 @@ void sys_cgroup_remove(void)
 	rmdir(CGROUP);
 }
 
-uint64_t sys_cgroup_memory(void)
+u64 sys_cgroup_memory(void)
 {
 	return read_number(CGROUP "/memory.current") +
 	       read_number(CGROUP "/memory.swap.current");
@@ -100,7 +100,7 @@ void sys_cgroup_reclaim(void)
 {
 	char all[64];
 
-	snprintf(all, sizeof(all), "%" PRIu64, read_number(CGROUP "/memory.current"));
+	snprintf(all, sizeof(all), "%llu", read_number(CGROUP "/memory.current"));
 	write_text(CGROUP "/memory.reclaim", all);
 }
 
@@ -114,10 +114,20 @@ void sys_drain(void)
 
 /* ---- page tables ---- */
 
-/* One number for each page frame: its flags, or its mapcount. */
-static uint64_t of_frame(const char *name, uint64_t pfn)
+static bool bit(u64 word, unsigned int n)
 {
-	uint64_t n = 0;
+	return word >> n & 1;
+}
+
+static u64 frame(u64 pte)
+{
+	return pte << (64 - PTE_PFN_BITS) >> (64 - PTE_PFN_BITS);
+}
+
+/* One number for each page frame: its flags, or its mapcount. */
+static u64 of_frame(const char *name, u64 pfn)
+{
+	u64 n = 0;
 	int fd = open(name, O_RDONLY);
 
 	if (fd < 0)
@@ -129,29 +139,33 @@ static uint64_t of_frame(const char *name, uint64_t pfn)
 }
 
 /* Returns whether the pte is one that reclaim should have found. */
-static bool count_pte(struct pte_counts *c, uint64_t pte, bool in_heap)
+static bool count_pte(struct pte_counts *c, u64 pte, bool in_heap)
 {
-	uint64_t flags;
+	u64 flags;
 
-	if (pte & PTE_SWAPPED)
+	if (bit(pte, PTE_SWAPPED))
 		c->swapped++;
-	if (!(pte & PTE_PRESENT))
+	if (!bit(pte, PTE_PRESENT))
 		return false;
-	if (pte & PTE_FILE) {
+	if (bit(pte, PTE_FILE)) {
 		c->present_file += in_heap;
 		return in_heap;
 	}
-	flags = of_frame("/proc/kpageflags", pte & PTE_PFN);
-	if (flags & FLAG_ZERO_PAGE) {
+	flags = of_frame("/proc/kpageflags", frame(pte));
+	if (bit(flags, FLAG_ZERO_PAGE)) {
 		c->zero++;
 		return false;
 	}
+	if (of_frame("/proc/kpagecount", frame(pte)) >= MANY) {
+		c->too_shared++;
+		return false;
+	}
 	c->present++;
-	c->present_ksm += !!(flags & FLAG_KSM);
+	c->present_ksm += bit(flags, FLAG_KSM);
 	return true;
 }
 
-static void note_missed(struct pte_counts *c, int pid, uintptr_t addr, uint64_t pte)
+static void note_missed(struct pte_counts *c, int pid, unsigned long addr, u64 pte)
 {
 	struct missed *m = &c->missed[c->noted];
 
@@ -159,16 +173,17 @@ static void note_missed(struct pte_counts *c, int pid, uintptr_t addr, uint64_t 
 		return;
 	m->pid = pid;
 	m->addr = addr;
-	m->flags = of_frame("/proc/kpageflags", pte & PTE_PFN);
-	m->mapcount = of_frame("/proc/kpagecount", pte & PTE_PFN);
+	m->flags = of_frame("/proc/kpageflags", frame(pte));
+	m->mapcount = of_frame("/proc/kpagecount", frame(pte));
+	m->cgroup = of_frame("/proc/kpagecgroup", frame(pte));
 	c->noted++;
 }
 
 static void count_range(struct pte_counts *c, int pid, int pagemap,
 			struct heap_range range, bool in_heap)
 {
-	static uint64_t ptes[4096];
-	uintptr_t addr = range.start;
+	static u64 ptes[4096];
+	unsigned long addr = range.start;
 
 	while (addr < range.end) {
 		size_t left = (range.end - addr) / page_size;
@@ -199,7 +214,7 @@ static void count_process(struct pte_counts *c, int pid,
 	maps = fopen(name, "r");
 	while (maps && pagemap >= 0 && fgets(line, sizeof(line), maps)) {
 		if (strstr(line, "[v") ||
-		    sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &r.start, &r.end) != 2)
+		    sscanf(line, "%lx-%lx", &r.start, &r.end) != 2)
 			continue;
 		count_range(c, pid, pagemap, r,
 			    r.start >= window->start && r.end <= window->end);
@@ -248,7 +263,7 @@ static void add_slab(struct slabs *s, const char *line, bool shrink)
 	}
 	slab->objects = objects;
 	slab->object_size = size;
-	slab->bytes = (uint64_t)slabs * slab_pages * page_size;
+	slab->bytes = (u64)slabs * slab_pages * page_size;
 	s->kinds++;
 }
 
@@ -282,18 +297,18 @@ void sys_vm_counts(struct vm_counts *c)
 	c->swapped_in = read_key("/proc/vmstat", "pswpin");
 }
 
-uint64_t sys_ram_bytes(void)
+u64 sys_ram_bytes(void)
 {
 	struct sysinfo info;
 
-	return sysinfo(&info) ? 0 : (uint64_t)info.totalram * info.mem_unit;
+	return sysinfo(&info) ? 0 : (u64)info.totalram * info.mem_unit;
 }
 
-uint64_t sys_swap_bytes(void)
+u64 sys_swap_bytes(void)
 {
 	struct sysinfo info;
 
-	return sysinfo(&info) ? 0 : (uint64_t)info.totalswap * info.mem_unit;
+	return sysinfo(&info) ? 0 : (u64)info.totalswap * info.mem_unit;
 }
 
 size_t sys_huge_size(void)
@@ -303,7 +318,7 @@ size_t sys_huge_size(void)
 
 /* ---- KSM ---- */
 
-static uint64_t ksm_was;
+static u64 ksm_was;
 
 void sys_ksm_start(void)
 {
@@ -318,7 +333,7 @@ void sys_ksm_start(void)
  */
 void sys_ksm_full_scan(void)
 {
-	uint64_t start = read_number(KSM "full_scans");
+	u64 start = read_number(KSM "full_scans");
 
 	for (int n = 0; n < 200 && read_number(KSM "full_scans") < start + 2; n++)
 		usleep(50000);

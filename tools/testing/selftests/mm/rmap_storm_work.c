@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -43,9 +44,9 @@ struct self self;
 
 static unsigned int depth;
 static unsigned int children;
-static uint32_t step;
+static u32 step;
 
-uint64_t mix(uint64_t x)
+u64 mix(u64 x)
 {
 	x += 0x9e3779b97f4a7c15;
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -53,7 +54,7 @@ uint64_t mix(uint64_t x)
 	return x ^ (x >> 31);
 }
 
-uint64_t rng_next(struct rng *r)
+u64 rng_next(struct rng *r)
 {
 	r->state = mix(r->state);
 	return r->state;
@@ -64,7 +65,7 @@ unsigned int rng_below(struct rng *r, unsigned int n)
 	return (rng_next(r) >> 32) % n;
 }
 
-static struct rng stream(uint64_t id, uint64_t n)
+static struct rng stream(u64 id, u64 n)
 {
 	struct rng r = { mix(id + n) };
 
@@ -75,21 +76,21 @@ static struct rng stream(uint64_t id, uint64_t n)
 
 static pthread_t companion;
 static bool has_companion;
-static __thread volatile bool touching;
+static __thread bool touching;
 static __thread sigjmp_buf touch_failed;
 
-static void touch(volatile uint32_t *word, bool write)
+static void touch(u32 *word, bool write)
 {
-	static volatile uint32_t zero;
+	static u32 zero;
 
-	touching = true;
+	put(&touching, true);
 	if (!sigsetjmp(touch_failed, 0)) {
 		if (write)
-			__atomic_fetch_add(word, zero, __ATOMIC_RELAXED);
+			__atomic_fetch_add(word, get(&zero), __ATOMIC_RELAXED);
 		else
-			(void)*word;
+			(void)get(word);
 	}
-	touching = false;
+	put(&touching, false);
 }
 
 /*
@@ -116,7 +117,7 @@ static void *companion_main(void *unused)
 static void bad_access(int sig, siginfo_t *info, void *context)
 {
 	(void)context;
-	if (touching)
+	if (get(&touching))
 		siglongjmp(touch_failed, 1);
 	dprintf(STDOUT_FILENO, "# error: %s (pid %d) step %u: signal %d at %p\n",
 		self.path, getpid(), step, sig, info->si_addr);
@@ -165,31 +166,34 @@ static void reaped(int status)
 		WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
-void reap_children(unsigned int *left)
+/* Returns whether there are children still. */
+bool reap_children(unsigned int *left)
 {
 	int status;
+	pid_t pid;
 
-	while (waitpid(-1, &status, WNOHANG) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		reaped(status);
 		if (*left)
 			(*left)--;
 	}
+	return !pid;
 }
 
-static void __attribute__((noreturn)) leave(void)
+static void __noreturn leave(void)
 {
 	add(&storm->exits, 1);
 	sub(&storm->alive, 1);
 	_exit(0);
 }
 
-static void sleep_while(uint32_t phase)
+static void sleep_while(u32 phase)
 {
 	while (get(&storm->phase) == phase)
 		syscall(SYS_futex, &storm->phase, FUTEX_WAIT, phase, NULL, NULL, 0);
 }
 
-static void __attribute__((noreturn)) park(void)
+static void __noreturn park(void)
 {
 	sleep_while(PHASE_RUN);
 	stop_companion();
@@ -225,7 +229,7 @@ static void birth(void)
 		start_companion();
 }
 
-static void become(uint32_t number)
+static void become(u32 number)
 {
 	size_t len = strlen(self.path);
 
@@ -239,18 +243,17 @@ static void become(uint32_t number)
 
 static bool room(void)
 {
-	uint32_t cap = storm->opt.processes + storm->opt.processes / 10;
-	uint32_t n = get(&storm->alive);
+	u32 n = get(&storm->alive);
 
 	do {
-		if (n >= cap || get(&storm->phase) != PHASE_RUN)
+		if (n >= population_cap() || get(&storm->phase) != PHASE_RUN)
 			return false;
 	} while (!__atomic_compare_exchange_n(&storm->alive, &n, n + 1, false,
 					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	return true;
 }
 
-static uint64_t clock_ns(clockid_t clock)
+static u64 clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
@@ -258,7 +261,7 @@ static uint64_t clock_ns(clockid_t clock)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-uint64_t now_ns(void)
+u64 now_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
 }
@@ -267,7 +270,7 @@ uint64_t now_ns(void)
  * A histogram of eight steps in each power of two. It is of cpu time: with two
  * hundred processes on two cpus, most forks have to wait for a turn as well.
  */
-static void fork_took(uint64_t cpu_ns, uint64_t ns)
+static void fork_took(u64 cpu_ns, u64 ns)
 {
 	unsigned int log = 63 - __builtin_clzll(cpu_ns | HIST_STEPS);
 	unsigned int bucket = (log - 3) * HIST_STEPS + ((cpu_ns >> (log - 3)) & 7);
@@ -282,9 +285,9 @@ static void fork_took(uint64_t cpu_ns, uint64_t ns)
 static void live(void);
 
 /* Returns in the parent only. */
-static void fork_child(uint32_t number)
+static void fork_child(u32 number)
 {
-	uint64_t cpu_start = clock_ns(CLOCK_THREAD_CPUTIME_ID), start = now_ns();
+	u64 cpu_start = clock_ns(CLOCK_THREAD_CPUTIME_ID), start = now_ns();
 	pid_t pid = fork();
 
 	if (pid < 0) {
@@ -357,7 +360,7 @@ static void step_advise(struct rng *r, const struct run *run)
 		MADV_PAGEOUT, MADV_PAGEOUT, MADV_COLD, MADV_WILLNEED, MADV_COLLAPSE,
 	};
 
-	heap_advise(run, advices[rng_below(r, sizeof(advices) / sizeof(advices[0]))]);
+	heap_advise(run, advices[rng_below(r, ARRAY_SIZE(advices))]);
 }
 
 static const struct {
@@ -380,7 +383,7 @@ static unsigned int choose(struct rng *r)
 {
 	unsigned int i, n, total = 0;
 
-	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(steps); i++)
 		total += steps[i].weight;
 	n = rng_below(r, total);
 	for (i = 0; n >= steps[i].weight; i++)
@@ -398,7 +401,7 @@ static void do_step(void)
 		steps[chosen].run(&r, &run);
 }
 
-static uint32_t lifetime(void)
+static u32 lifetime(void)
 {
 	struct rng r = stream(self.id, 0);
 
@@ -423,7 +426,7 @@ static void last_look(void)
 /* Does not return: the process ends here. The master, at depth 0, lives on. */
 static void live(void)
 {
-	uint32_t end = depth ? lifetime() : UINT32_MAX;
+	u32 end = depth ? lifetime() : UINT_MAX;
 
 	if (depth)
 		birth();
@@ -441,9 +444,9 @@ static void live(void)
 }
 
 /* The first steps of the master and of the line of its first children. */
-uint64_t plan_digest(void)
+u64 plan_digest(void)
 {
-	uint64_t id = mix(storm->opt.seed), digest = 0;
+	u64 id = mix(storm->opt.seed), digest = 0;
 
 	for (unsigned int d = 0; d <= storm->opt.depth; d++) {
 		for (unsigned int s = 0; s < 1000; s++) {
@@ -476,13 +479,13 @@ static void damage_page(struct rng *r)
 }
 
 /* A quiet family of three, one of whom does what is to be found out. */
-static void __attribute__((noreturn)) self_check(void)
+static void __noreturn self_check(void)
 {
 	struct rng r = { mix(storm->opt.seed + 1) };
 
 	if (storm->opt.damage == DAMAGE_SHARED)
 		heap_damage_shared();
-	for (uint32_t n = 1; n <= 2; n++) {
+	for (u32 n = 1; n <= 2; n++) {
 		add(&storm->alive, 1);
 		if (fork())
 			continue;
@@ -500,7 +503,7 @@ static void __attribute__((noreturn)) self_check(void)
 
 void master_main(void)
 {
-	strcpy(self.path, "m");
+	snprintf(self.path, sizeof(self.path), "m");
 	self.id = mix(storm->opt.seed);
 	catch_bad_accesses();
 	heap_build();

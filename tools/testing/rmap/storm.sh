@@ -3,7 +3,7 @@
 # Run rmap_storm with swap on a small zram first and then on a disk, and its file on ext2.
 # For a guest that has nothing else to lose: DISK is overwritten.
 #
-# usage: rmap_storm.sh [options of rmap_storm]
+# usage: storm [options of rmap_storm]
 # environment: DISK (default /dev/vda), ZRAM_SIZE (default 96M)
 
 DISK=${DISK:-/dev/vda}
@@ -12,7 +12,7 @@ DIR=/tmp/rmap_storm
 
 fail()
 {
-	echo "# rmap_storm.sh: $*"
+	echo "# storm: $*"
 	exit 1
 }
 
