@@ -169,14 +169,17 @@ static void first_write_faults(void)
 	munmap(ns, rounds * VMAS * sizeof(*ns));
 }
 
-#define PAGES	128
+/* So many that what comes once in a while, as a timer's tick, is in each run. */
+#define PAGES	2048
+#define CYCLES	1000
+#define RUNS	10
 
 /* Nanoseconds a page to write to a fresh private mapping. */
 static uint64_t touch_cost(int flags, int fd)
 {
 	uint64_t best = UINT64_MAX;
 
-	for (int i = 0; i < 3 * REPEAT; i++) {
+	for (int i = 0; i < RUNS; i++) {
 		char *p = map_at(ARENA, PAGES * PAGE, flags, fd);
 		uint64_t start = now();
 
@@ -198,10 +201,10 @@ static uint64_t cycle_cost(void)
 
 	*near = 1;
 
-	for (int i = 0; i < 3 * REPEAT; i++) {
+	for (int i = 0; i < RUNS; i++) {
 		uint64_t start = now();
 
-		for (int j = 0; j < 32; j++) {
+		for (int j = 0; j < CYCLES; j++) {
 			char *p = map_at(ARENA, PAGE, MAP_ANONYMOUS, -1);
 
 			*p = 1;
@@ -212,7 +215,7 @@ static uint64_t cycle_cost(void)
 			best = start;
 	}
 	munmap(near, PAGE);
-	return best / 32;
+	return best / CYCLES;
 }
 
 /* In a process that never forked, and with no other vma near. */
