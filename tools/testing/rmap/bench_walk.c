@@ -364,11 +364,10 @@ static void workers(const char *key, int master_writes)
  * window of those alive has moved on, exits. The first process of the bench
  * reaps them all, and counts nodes every so often.
  */
-#define GENERATIONS	20000
 #define FAMILIES	2
 
 static struct window {
-	int size;
+	int size, generations;
 	atomic_int born, reaped;
 } *window;
 
@@ -399,13 +398,14 @@ static void generations(void)
 		for (int i = 0; i < FAMILIES; i++)
 			pages[2 * i * PAGE] = 1;
 		wait_for(&window->reaped, g - window->size + 1);
-		if (g == GENERATIONS)
+		if (g == window->generations)
 			_exit(0);
 		if (fork_or_die()) {
 			int last = g + window->size;
 
-			wait_for(&window->born,
-				 last < GENERATIONS ? last : GENERATIONS);
+			if (last > window->generations)
+				last = window->generations;
+			wait_for(&window->born, last);
 			_exit(0);
 		}
 		advance(&window->born);
@@ -427,13 +427,13 @@ static int own_families(void)
 	return n;
 }
 
-static void daemons(int size)
+static void daemons(int size, int count)
 {
 	long before = slab_sum("anon_vma", "objects"), peak = 0, nodes;
 	int families = FAMILIES + own_families(), status;
 	pid_t pid;
 
-	*window = (struct window){ .size = size };
+	*window = (struct window){ .size = size, .generations = count };
 	pid = fork_or_die();
 	if (!pid)
 		generations();
@@ -455,8 +455,11 @@ static void daemons(int size)
 	     peak, families, nodes);
 }
 
-int main(void)
+/* The argument: how many generations the endless chain has. */
+int main(int argc, char **argv)
 {
+	int count = argc > 1 ? atoi(argv[1]) : 1000;
+
 	bench_start();
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
 		die("prctl");
@@ -477,7 +480,7 @@ int main(void)
 	if (window == MAP_FAILED)
 		die("mmap");
 	for (int size = 1; size <= 8; size++)
-		daemons(size);
+		daemons(size, count);
 	print_results("bench_walk");
 	return 0;
 }
