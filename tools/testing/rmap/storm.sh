@@ -23,6 +23,9 @@ swap_on()
 	swapon "$1" || fail "cannot swap to $1"
 }
 
+# Kick kswapd early: a guest this slow may otherwise run out of memory with free swap.
+echo 300 >/proc/sys/vm/watermark_scale_factor
+
 echo "$ZRAM_SIZE" >/sys/block/zram0/disksize || fail "no zram of $ZRAM_SIZE"
 swap_on /dev/zram0
 [ -b "$DISK" ] || fail "no disk $DISK"
