@@ -216,13 +216,18 @@ static void writes_all_pieces(int i, int n)
 		*page(3 * j + 1) = 2;
 }
 
-static void drops_shared(int i, int n)
+/* Of six pages, one child keeps the two on the left, the next those on the right. */
+static void drops_middle(int i, int n)
 {
-	unmap(SHARED, SHARED);
-	writes_next(i, n);
+	int kept = i % 2 ? 4 : 0;
+
+	(void)n;
+	unmap(2, 3);
+	unmap(4 - kept, 5 - kept);
+	*page(kept) = 2;
 }
 
-/* Pages 2n..4n and more are left to the right of what any child keeps. */
+/* Of 2n + 1 pages, each child keeps one or two that no other child keeps. */
 static void keeps_one(int i, int n)
 {
 	int mine = 2 * i + 1;
@@ -261,7 +266,7 @@ static const struct walk_case one_node = { "one_node", writes_nothing, 4, SHARED
 static const struct walk_case own_node = { "own_node", writes_next, 4, SHARED, 0, 0 };
 static const struct walk_case own_node_pieces = {
 	"own_node_pieces", writes_all_pieces, 3 * PIECES, 3 * PIECES / 2, 1, 0 };
-static const struct walk_case no_child = { "no_child", drops_shared, 4, SHARED, 0, 0 };
+static const struct walk_case no_child = { "no_child", drops_middle, 6, 2, 0, 0 };
 static const struct walk_case one_piece = { "one_piece", keeps_one, 0, -1, 0, 0 };
 static const struct walk_case two_pieces = { "two_pieces", keeps_two, 0, -1, 0, 0 };
 
