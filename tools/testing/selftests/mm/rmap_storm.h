@@ -193,6 +193,7 @@ struct pte_counts {
 	u64 present_ksm;	/* of these, merged by KSM */
 	u64 present_file;	/* of the heap's files: must be none, too */
 	u64 zero;		/* zero page: no page of ours, and no reverse map */
+	u64 lost_by_ksm;	/* merged, but none of the pages that KSM knows of */
 	u64 too_shared;	/* by MANY ptes: reclaim takes the page for a pinned one */
 	unsigned int noted;
 	struct missed missed[MISSED_NOTED];
@@ -213,6 +214,7 @@ u64 sys_swap_bytes(void);
 size_t sys_huge_size(void);
 void sys_ksm_start(void);
 void sys_ksm_full_scan(void);
+bool sys_ksm_knows_any(void);
 void sys_ksm_stop(void);
 
 #endif /* RMAP_STORM_H */

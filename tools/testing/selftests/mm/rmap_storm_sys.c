@@ -339,6 +339,11 @@ void sys_ksm_full_scan(void)
 		usleep(50000);
 }
 
+bool sys_ksm_knows_any(void)
+{
+	return read_number(KSM "pages_shared") || read_number(KSM "pages_sharing");
+}
+
 /* Unmerging all is what makes KSM let go of the nodes that it holds. */
 void sys_ksm_stop(void)
 {
