@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * As much of the kernel as mm/anon_vma.c sees, for one thread of userspace.
+ *
+ * What would go unnoticed in the kernel stops the program here: a warning, a
+ * lock taken twice or not at all, a sleep under the family lock. An object
+ * freed is really freed, so that the address sanitizer sees any later use.
+ */
+#ifndef SHIM_H
+#define SHIM_H
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <asm/barrier.h>
+#include <linux/kernel.h>
+
+#define __init
+#define rcu_assign_pointer(p, v) WRITE_ONCE(p, v)
+#define rcu_dereference_raw(p) READ_ONCE(p)
+#define rcu_read_lock() do { } while (0)
+#define rcu_read_unlock() do { } while (0)
+/* One thread: no race. */
+#define data_race(x) (x)
+
+/* Ends the case that runs, with a message and the last steps. */
+void __noreturn __printf(1, 2) fail(const char *fmt, ...);
+
+#define WARN_ONCE(cond, ...) ((cond) ? fail(__VA_ARGS__) : (void)0)
+#define WARN_ON_ONCE(cond) \
+	((cond) ? fail("%s:%d: warning: %s", __func__, __LINE__, #cond) : (void)0)
+#define VM_WARN_ON_ONCE(cond) WARN_ON_ONCE(cond)
+
+/* Atomics */
+
+#define atomic64_t atomic_t
+#define ATOMIC64_INIT(i) { (i) }
+
+static inline int atomic_read(const atomic_t *v)
+{
+	return v->counter;
+}
+
+static inline void atomic_set(atomic_t *v, int i)
+{
+	v->counter = i;
+}
+
+static inline void atomic_set_release(atomic_t *v, int i)
+{
+	v->counter = i;
+}
+
+static inline void atomic_inc(atomic_t *v)
+{
+	WARN_ON_ONCE(v->counter <= 0);
+	v->counter++;
+}
+
+static inline bool atomic_inc_not_zero(atomic_t *v)
+{
+	return v->counter ? v->counter++ : false;
+}
+
+static inline bool atomic_dec_and_test(atomic_t *v)
+{
+	WARN_ON_ONCE(v->counter <= 0);
+	return !--v->counter;
+}
+
+static inline u64 atomic64_inc_return(atomic64_t *v)
+{
+	return ++v->counter;
+}
+
+/* Locks. Whoever would come while we wait is played by a hook. */
+
+struct rw_semaphore {
+	int held;
+	int others;
+};
+
+struct hooks {
+	bool contended;
+	void (*on_trylock)(void *arg);
+	void (*on_wait)(void *arg);
+	void (*on_sleeping_alloc)(void *arg);
+	void *arg;
+};
+
+extern struct hooks hooks;
+extern unsigned int sems_held;
+
+static inline void init_rwsem(struct rw_semaphore *sem)
+{
+	sem->held = 0;
+	sem->others = 0;
+}
+
+static inline void sem_wait(struct rw_semaphore *sem)
+{
+	void (*hook)(void *arg) = hooks.on_wait;
+
+	hooks.on_wait = NULL;
+	hooks.contended = false;
+	if (hook)
+		hook(hooks.arg);
+	sem->others = 0;
+}
+
+static inline void down_write(struct rw_semaphore *sem)
+{
+	sem_wait(sem);
+	WARN_ON_ONCE(sem->held || sems_held);
+	sem->held = -1;
+	sems_held++;
+}
+
+static inline void up_write(struct rw_semaphore *sem)
+{
+	WARN_ON_ONCE(sem->held != -1);
+	sem->held = 0;
+	sems_held--;
+}
+
+static inline bool down_write_trylock(struct rw_semaphore *sem)
+{
+	if (sem->held || sem->others)
+		return false;
+	down_write(sem);
+	return true;
+}
+
+static inline void down_read(struct rw_semaphore *sem)
+{
+	sem_wait(sem);
+	WARN_ON_ONCE(sem->held || sems_held);
+	sem->held = 1;
+	sems_held++;
+}
+
+static inline void up_read(struct rw_semaphore *sem)
+{
+	WARN_ON_ONCE(sem->held != 1);
+	sem->held = 0;
+	sems_held--;
+}
+
+static inline bool down_read_trylock(struct rw_semaphore *sem)
+{
+	void (*hook)(void *arg) = hooks.on_trylock;
+
+	hooks.on_trylock = NULL;
+	if (hook)
+		hook(hooks.arg);
+	if (sem->held || hooks.contended)
+		return false;
+	sem->held = 1;
+	sems_held++;
+	return true;
+}
+
+static inline int rwsem_is_locked(const struct rw_semaphore *sem)
+{
+	return sem->held || sem->others;
+}
+
+static inline void might_sleep(void)
+{
+	WARN_ON_ONCE(sems_held);
+}
+
+struct one_lock {
+	int held;
+};
+
+#define spinlock_t struct one_lock
+
+static inline void spin_lock(struct one_lock *lock)
+{
+	WARN_ON_ONCE(lock->held++);
+}
+
+static inline void spin_unlock(struct one_lock *lock)
+{
+	WARN_ON_ONCE(--lock->held);
+}
+
+/* Slab. Failures and reuse on demand; see model.c. */
+
+#define GFP_KERNEL 1
+#define GFP_NOWAIT 2
+#define __GFP_NORETRY 4
+#define __GFP_NOWARN 8
+#define SLAB_TYPESAFE_BY_RCU 1
+#define SLAB_PANIC 2
+#define SLAB_ACCOUNT 4
+
+struct kmem_cache;
+
+struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align,
+				     unsigned int flags, void (*ctor)(void *));
+void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
+void kmem_cache_free(struct kmem_cache *cache, void *object);
+
+/* mm. An address is a page number: PAGE_SHIFT is 0. */
+
+#include <linux/rbtree.h>
+
+struct snode;
+
+struct mm_struct {
+	u64 anon_owner;
+	struct one_lock page_table_lock;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	unsigned long vm_pgoff;
+	struct mm_struct *vm_mm;
+	bool anon_inherited;
+	struct {
+		struct rb_node rb;
+		unsigned long rb_subtree_last;
+	} anon_link;
+	struct anon_vma *anon_vma;
+
+	/* The model's own. */
+	struct vm_area_struct *next;
+	bool file;
+	bool dontfork;
+	bool wipeonfork;
+	unsigned long stamp;
+	unsigned int order;
+	struct snode *stock;
+	struct snode **chain;
+	unsigned int nr_chain;
+};
+
+static inline unsigned long vma_pages(const struct vm_area_struct *vma)
+{
+	return vma->vm_end - vma->vm_start;
+}
+
+static inline void mmap_assert_locked(const struct mm_struct *mm)
+{
+}
+
+struct anon_vma *find_mergeable_anon_vma(struct vm_area_struct *vma);
+
+#define PAGE_MAPPING_ANON 1UL
+#define PAGE_MAPPING_FLAGS 3UL
+
+struct folio {
+	void *mapping;
+	unsigned long index;
+	int mapcount;
+};
+
+static inline bool folio_mapped(const struct folio *folio)
+{
+	return folio->mapcount;
+}
+
+struct rmap_walk_control {
+	bool try_lock;
+	bool contended;
+};
+
+#include <linux/anon_vma.h>
+
+#endif /* SHIM_H */
