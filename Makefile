@@ -34,7 +34,7 @@ base: deps ## unpack the base kernel into build/base
 	@$(STAGE) "base kernel" scripts/base
 
 compose: base ## make build/linux the base plus ours
-	@$(STAGE) "compose" scripts/compose
+	@$(STAGE) "compose" scripts/compose > /dev/null
 
 refresh: ## turn edits in build/linux into this repository's files and diffs
 	@$(STAGE) "refresh" scripts/refresh

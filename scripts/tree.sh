@@ -5,6 +5,8 @@
 
 # Where the last composed tree is remembered, to tell edits from what was composed.
 export COMPOSED=refs/rmap/composed
+WORKTREE_INDEX=$LINUX/.git/rmap.index.$$
+trap 'rm -f "$WORKTREE_INDEX"' EXIT
 
 # What belongs to this repository alone; everything else has its place in the kernel.
 OWN='^(Makefile|README\.md|COPYING|\..*|scripts/.*|configs/.*|series/.*|build/.*)$'
@@ -102,14 +104,16 @@ overlay_tree()
 	rm -rf "$work"
 }
 
-# The tree id of what stands in build/linux now, edits and new files included.
+# The tree id of what stands in build/linux now, edits and new files included. Debian's
+# .gitignore hides all that is new ("/*"): that rule alone is taken back. The index that
+# knows all this is left at $WORKTREE_INDEX.
 worktree_tree()
 {
-	local index=$LINUX/.git/rmap.index
-
-	cp "$LINUX/.git/index" "$index"
-	with_index "$index" add -A
-	with_index "$index" write-tree
+	cp "$LINUX/.git/index" "$WORKTREE_INDEX"
+	with_index "$WORKTREE_INDEX" add -u
+	with_index "$WORKTREE_INDEX" ls-files -o --exclude-per-directory=.gitignore \
+		-x '!/*' -x '/.*' | with_index "$WORKTREE_INDEX" update-index --add --stdin
+	with_index "$WORKTREE_INDEX" write-tree
 }
 
 # changed TREE TREE: the paths that differ.
