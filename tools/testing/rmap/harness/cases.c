@@ -428,6 +428,59 @@ static void case_hulls_grow(void)
 	world_end();
 }
 
+/* Write the @nr-th piece of those that are left, and so on: every order has a number. */
+static void write_in_order(struct proc *proc, const unsigned long *start, unsigned int order)
+{
+	unsigned int left, i, skip, done = 0;
+
+	for (left = 4; left; left--) {
+		skip = order % left;
+		order /= left;
+		for (i = 0; done & (1 << i) || skip--; i++)
+			;
+		done |= 1 << i;
+		fault_write(proc, start[i]);
+	}
+}
+
+/* Growth into holes that a node and its parent may know differently. */
+static void fill_holes(unsigned int parent_order, unsigned int child_order, unsigned int grows)
+{
+	static const unsigned long start[] = { 0, 40, 60, 90 };
+	unsigned long addr = start[grows] + 15;
+	struct proc *proc;
+
+	world_init(120, false);
+	trace("orders %u, %u; %u grows", parent_order, child_order, grows);
+	proc = proc_new();
+	mm_map(proc, 0, 100, 0, false);
+	write_all(proc);
+	mm_unmap(proc, 10, 40);
+	mm_unmap(proc, 50, 60);
+	mm_unmap(proc, 70, 90);
+	proc = proc_fork(proc);
+	write_in_order(proc, start, parent_order);
+	proc = proc_fork(proc);
+	write_in_order(proc, start, child_order);
+	mm_grow_up(vma_at(proc, start[grows]), 8);
+	fault_write(proc, addr);
+	check_all();
+	/* Back from swap it belongs to the root: looked for from there. */
+	proc_fork(proc);
+	page_swap_out(proc->ptes[addr].page, true);
+	fault_read(proc, addr);
+	check_all();
+	world_end();
+}
+
+static void case_hulls_with_holes(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 24 * 24 * 4; i++)
+		fill_holes(i / 24 % 24, i % 24, i / 24 / 24);
+}
+
 /* Most forks are followed by an exit of the parent: then nothing is made. */
 static void case_take_over(void)
 {
@@ -763,6 +816,7 @@ const struct test_case cases[] = {
 	{ "fork is flat", case_fork_is_flat },
 	{ "hulls", case_hulls },
 	{ "hulls grow", case_hulls_grow },
+	{ "hulls with holes", case_hulls_with_holes },
 	{ "take-over", case_take_over },
 	{ "no memory", case_no_memory },
 	{ "merge after fork", case_merge_after_fork },

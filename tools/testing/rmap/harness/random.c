@@ -270,28 +270,54 @@ static void step(void)
 	world.fail = FAIL_NONE;
 }
 
-/* Walks that no page asks for: of more than one index, and from held nodes. */
+/* Walks that no page asks for: from any node above, from held ones, of ranges. */
 static void check_walks(void)
 {
 	unsigned long first = rnd(world.npages), last = first + rnd(6);
-	struct node_info *info = world.nodes;
+	struct vm_area_struct *vma = NULL;
+	struct anon_vma *node;
 	unsigned int i;
 
 	for (i = 0; i < nr_holds; i++)
 		check_ranges(holds[i].node, holds[i].index, holds[i].index);
-	if (!info)
+	if (world.procs)
+		vma = some_vma(some_proc());
+	if (!vma || !vma->anon_vma)
 		return;
-	for (i = rnd(world.nr_nodes); i--; info = info->next)
-		;
-	check_ranges(info_node(info), first, last);
+	node = vma->anon_vma;
+	while (node->parent && !chance(4))
+		node = node->parent;
+	check_ranges(node, first, last);
+	first = linear_index(vma, some_addr(vma));
+	check_ranges(node, first, first);
+}
+
+/* One family with holes, and descendants: where hulls have most to do. */
+static void begin_with_holes(void)
+{
+	struct proc *proc = proc_new();
+	unsigned int i, generations = 1 + rnd(3);
+
+	trace("%u map 0-%lu, holes, %u generations", proc->id, world.npages, generations);
+	mm_map(proc, 0, world.npages, 0, false);
+	fault_write(proc, 0);
+	for (i = rnd(6); i && proc->vmas; i--)
+		do_unmap(proc);
+	while (generations--) {
+		proc = proc_fork(proc);
+		for (i = rnd(6); i && proc->vmas; i--)
+			do_write(proc);
+	}
 }
 
 static void history(unsigned long seed, unsigned int steps)
 {
 	rng = (seed + 1) * 0x9e3779b97f4a7c15ULL;
-	world_init(12 + rnd(28), true);
+	world_init(12 + rnd(50), true);
 	max_procs = 3 + rnd(10);
 	trace("seed %lu, %lu pages", seed, world.npages);
+	if (seed & 1)
+		begin_with_holes();
 	while (steps--) {
 		step();
 		check_all();
