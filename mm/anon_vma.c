@@ -194,11 +194,17 @@ static void mend_gap(struct anon_vma *node, unsigned long first,
 	offer_gap(node, last + 1, node->hull_first);
 }
 
-/* The hull of a root is everything, so this ends there at the latest. */
-static void grow_hull(struct anon_vma *node, unsigned long first,
-		      unsigned long last)
+/*
+ * Make the hulls from @node up to that of the ancestor @top, which covers the
+ * range already, cover it too. None in between can be taken to do so because
+ * a lower one does: that may have forgotten a hole which a higher one knows.
+ */
+static void grow_hull(struct anon_vma *node, struct anon_vma *top,
+		      unsigned long first, unsigned long last)
 {
-	for (; !hull_covers(node, first, last); node = node->parent) {
+	for (; node != top; node = node->parent) {
+		if (hull_covers(node, first, last))
+			continue;
 		mend_gap(node, first, last);
 		if (node->hull_first <= first && last <= node->hull_last)
 			continue;
@@ -314,14 +320,16 @@ void __put_anon_vma(struct anon_vma *node)
 
 /* Attaching vmas: family lock held for write. */
 
-static void attach(struct vm_area_struct *vma, struct anon_vma *node)
+/* @top: an ancestor whose hull covers @vma, as the root's always does */
+static void attach(struct vm_area_struct *vma, struct anon_vma *node,
+		   struct anon_vma *top)
 {
 	unsigned long first = vma_first_index(vma);
 	unsigned long last = vma_last_index(vma);
 
 	if (!node->overlap)
 		node->overlap = vma_tree_iter_first(&node->vmas, first, last);
-	grow_hull(node, first, last);
+	grow_hull(node, top, first, last);
 	vma_tree_insert(vma, &node->vmas);
 	/* Pairs with READ_ONCE() and the address dependency of its readers. */
 	smp_store_release(&vma->anon_vma, node);
@@ -382,7 +390,7 @@ void anon_vma_fork(struct vm_area_struct *vma, struct vm_area_struct *pvma)
 	anon_vma_lock_write(node);
 	own = owned_node(node, pvma->vm_mm);
 	if (own && own->parent == node)
-		attach(vma, own);
+		attach(vma, own, node);
 	else
 		attach_behind(vma, pvma);
 	vma->anon_inherited = true;
@@ -456,7 +464,7 @@ static bool settle(struct vm_area_struct *vma, struct anon_vma **spare,
 	}
 	if (own && own->parent == node) {
 		detach(vma);
-		attach(vma, own);
+		attach(vma, own, node);
 	}
 	WRITE_ONCE(vma->anon_inherited, false);
 	return true;
@@ -504,7 +512,7 @@ static int attach_first(struct vm_area_struct *vma)
 	anon_vma_lock_write(node);
 	spin_lock(&mm->page_table_lock);
 	if (likely(!vma->anon_vma)) {
-		attach(vma, node);
+		attach(vma, node, node);
 		unused = NULL;
 	}
 	spin_unlock(&mm->page_table_lock);
@@ -681,7 +689,7 @@ void anon_vma_set(struct vm_area_struct *vma, struct anon_vma *node)
 void anon_vma_post_update(struct vm_area_struct *vma)
 {
 	if (vma->anon_vma)
-		attach(vma, vma->anon_vma);
+		attach(vma, vma->anon_vma, vma->anon_vma->root);
 }
 
 /**
@@ -694,7 +702,7 @@ void anon_vma_post_update(struct vm_area_struct *vma)
 void anon_vma_attach_copy(struct vm_area_struct *vma, struct vm_area_struct *src)
 {
 	vma->anon_inherited = src->anon_inherited;
-	attach(vma, src->anon_vma);
+	attach(vma, src->anon_vma, src->anon_vma->root);
 }
 
 /* Finding the node of a folio. */
