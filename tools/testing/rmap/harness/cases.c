@@ -380,6 +380,8 @@ static void case_cost_of_siblings(void)
 	few = siblings_cost(250, 64, true);
 	many = siblings_cost(2000, 64, true);
 	say("each but one keeps two far pieces, the page between: %lu, %lu", few, many);
+	/* Each is looked at, and none entered. */
+	expect(many - few <= 1750 * 6);
 }
 
 /* A worker that keeps one piece of a large family is not met for the others. */
@@ -742,6 +744,15 @@ static void case_lookup_reused(void)
 	world_end();
 }
 
+/* Between the unlinking and the freeing, someone comes by the folio. */
+static void race_hold(void *arg)
+{
+	struct race *race = arg;
+
+	race->node->rwsem.others = 1;
+	hooks.on_wait = race_wait;
+}
+
 /* A node is not freed while someone who came by its folio holds the lock. */
 static void case_free_waits(void)
 {
@@ -749,14 +760,30 @@ static void case_free_waits(void)
 
 	race_begin(&race);
 	mm_unmap(race.proc, 0, 1);
-	node_at(race.proc, 2)->rwsem.others = 1;
-	/* The first wait is that of the unlinking itself. */
-	anon_vma_lock_write(node_at(race.proc, 2));
-	node_at(race.proc, 2)->rwsem.others = 1;
-	anon_vma_unlock_write(node_at(race.proc, 2));
-	hooks.on_wait = race_wait;
+	race.node = node_at(race.proc, 2);
+	hooks.on_unlock = race_hold;
 	proc_exit(race.proc);
 	expect(race.times == 1);
+	world_end();
+}
+
+/* One lock for a row of vmas of one family, and one for each family. */
+static void case_unlink_batch(void)
+{
+	struct proc *family, *families;
+	unsigned long taken;
+
+	world_init(64, false);
+	family = master_new(20, false);
+	write_all(family);
+	families = master_new(20, true);
+	write_all(families);
+	taken = sems_taken;
+	proc_exit(family);
+	expect(sems_taken - taken == DIV_ROUND_UP(20, ANON_VMA_BATCH));
+	taken = sems_taken;
+	proc_exit(families);
+	expect(sems_taken - taken == 20);
 	world_end();
 }
 
@@ -824,6 +851,7 @@ const struct test_case cases[] = {
 	{ "lookup", case_lookup },
 	{ "lookup of a reused node", case_lookup_reused },
 	{ "free waits", case_free_waits },
+	{ "unlinking in batches", case_unlink_batch },
 	{ "settle races", case_settle_races },
 	{ "random histories, short", case_random_short },
 	{ "random histories", case_random },

@@ -8,6 +8,7 @@
 struct world world;
 struct hooks hooks;
 unsigned int sems_held;
+unsigned long sems_taken;
 
 void *zalloc(size_t size)
 {
@@ -87,7 +88,7 @@ void kmem_cache_free(struct kmem_cache *cache, void *object)
 	struct node_info *info = node_info(object);
 	struct anon_vma *node = object;
 
-	WARN_ON_ONCE(atomic_read(&node->refcount) || node->rwsem.held);
+	WARN_ON_ONCE(atomic_read(&node->refcount) || rwsem_is_locked(&node->rwsem));
 	list_remove(info);
 	world.nr_nodes--;
 	if (!world.reuse_objects) {

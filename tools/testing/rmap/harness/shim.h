@@ -87,12 +87,14 @@ struct hooks {
 	bool contended;
 	void (*on_trylock)(void *arg);
 	void (*on_wait)(void *arg);
+	void (*on_unlock)(void *arg);
 	void (*on_sleeping_alloc)(void *arg);
 	void *arg;
 };
 
 extern struct hooks hooks;
 extern unsigned int sems_held;
+extern unsigned long sems_taken;
 
 static inline void init_rwsem(struct rw_semaphore *sem)
 {
@@ -117,13 +119,19 @@ static inline void down_write(struct rw_semaphore *sem)
 	WARN_ON_ONCE(sem->held || sems_held);
 	sem->held = -1;
 	sems_held++;
+	sems_taken++;
 }
 
 static inline void up_write(struct rw_semaphore *sem)
 {
+	void (*hook)(void *arg) = hooks.on_unlock;
+
 	WARN_ON_ONCE(sem->held != -1);
 	sem->held = 0;
 	sems_held--;
+	hooks.on_unlock = NULL;
+	if (hook)
+		hook(hooks.arg);
 }
 
 static inline bool down_write_trylock(struct rw_semaphore *sem)

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0
 # A folio of several pages, found as if of one.
-s/!node->overlap && first == last/!node->overlap/; s/node->overlap || first != last/node->overlap/
+/^[a-z].*\bfirst_vma(/,/^}/ s/iter->more = .*/iter->more = node->overlap;/
