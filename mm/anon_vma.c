@@ -447,7 +447,7 @@ static bool too_deep(const struct anon_vma *node)
 /*
  * Move @vma from the inherited node to the one its mm owns, if there is or
  * should be one. Returns false, with nothing done, if that takes a new node
- * and @spare is NULL.
+ * and there is neither @spare nor memory.
  */
 static bool settle(struct vm_area_struct *vma, struct anon_vma **spare,
 		   gfp_t gfp)
@@ -985,6 +985,7 @@ static void verify_walk(struct anon_vma *top, unsigned long first,
 	static unsigned int walks;
 	unsigned long nr = 0;
 
+	/* A count lost to a race does no harm: data_race(). */
 	if (data_race(walks++) % 16)
 		return;
 	for (node = top; node; node = plain_next_node(node, top)) {
@@ -1076,7 +1077,8 @@ static void anon_vma_ctor(void *object)
 
 void __init anon_vma_init(void)
 {
-	anon_vma_cachep = kmem_cache_create("anon_vma", sizeof(struct anon_vma),
-			0, SLAB_TYPESAFE_BY_RCU | SLAB_PANIC | SLAB_ACCOUNT,
-			anon_vma_ctor);
+	anon_vma_cachep = kmem_cache_create("anon_vma",
+					    sizeof(struct anon_vma), 0,
+					    SLAB_TYPESAFE_BY_RCU | SLAB_PANIC |
+					    SLAB_ACCOUNT, anon_vma_ctor);
 }
