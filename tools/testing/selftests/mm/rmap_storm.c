@@ -222,16 +222,12 @@ static void enter(enum phase phase)
  * KSM turns a page into a merged one before it knows whether the second page can be
  * merged into it. If that fails, it takes the first one back in the process that it
  * came from, but not in others that share it by fork. Nobody can find that page: it is
- * in neither of the trees, and alone with its contents. Such pages are not held against
- * the reverse map; one that KSM has listed is.
+ * in no list of KSM, and alone with its contents. So if KSM says that it knows of no
+ * merged page, what is left is not held against the reverse map.
  */
-static void excuse_lost_pages(struct pte_counts *c)
+static bool only_lost_pages(const struct pte_counts *c)
 {
-	if (!c->present_ksm || sys_ksm_knows_any())
-		return;
-	c->lost_by_ksm = c->present_ksm;
-	c->present -= c->present_ksm;
-	c->present_ksm = 0;
+	return c->present == c->present_ksm && !c->present_file && !sys_ksm_knows_any();
 }
 
 /* Until nothing is left or nothing changes any more; what is left then is a miss. */
@@ -254,8 +250,14 @@ static void reclaim_all(struct result *r)
 		sys_drain();
 		if (c->present_ksm)
 			sys_ksm_full_scan();
+		if (tries > 1 && only_lost_pages(c)) {
+			c->lost_by_ksm = c->present_ksm;
+			c->present_ksm = 0;
+			c->present = 0;
+			c->noted = 0;
+			return;
+		}
 	}
-	excuse_lost_pages(c);
 }
 
 static u64 leaked(const struct slabs *before, const struct slabs *after)

@@ -74,7 +74,6 @@ struct storm {
 	u64 peak_alive;
 	u64 deepest;
 	u64 forks;
-	u64 exits;
 	u64 killed;
 	u64 refused;	/* calls that failed for want of memory */
 	u64 errors;	/* calls that failed for another reason */
