@@ -200,14 +200,53 @@ static void case_chains_helpers(void)
 	chains("each with a helper", (struct chain){ .vmas = 1, .helpers = true }, 20000);
 }
 
-/* Twice removed from the first, as a daemon is. */
-static struct proc *daemon_new(unsigned int nr, bool apart)
+/* Any shape of a family that has at most @alive processes of one vma. */
+static unsigned long shape_run(unsigned int alive, unsigned int steps)
+{
+	unsigned long max_nodes = 0, rng = 7 * alive;
+	struct proc *proc;
+	unsigned int n;
+
+	world_init(8, false);
+	write_all(master_new(1, false));
+	while (steps--) {
+		rng = rng * 6364136223846793005UL + 1442695040888963407UL;
+		proc = world.procs;
+		for (n = (rng >> 33) % world.nr_procs; n; n--)
+			proc = proc->next;
+		if ((rng >> 60) & 1)
+			fault_write(proc, 0);
+		else if (world.nr_procs < alive)
+			proc_fork(proc);
+		else
+			proc_exit(proc);
+		max_nodes = max(max_nodes, world.nr_nodes);
+	}
+	check_all();
+	world_end();
+	return max_nodes;
+}
+
+static void case_chains_of_any_shape(void)
+{
+	unsigned int alive;
+	unsigned long nodes;
+
+	for (alive = 2; alive <= 12; alive += 2) {
+		nodes = shape_run(alive, 100000);
+		say("100000 forks, writes and exits, %u alive: %lu nodes at most", alive, nodes);
+		expect(nodes <= 2 * alive + 3);
+	}
+}
+
+/* @removed times from the first, twice as a daemon is. */
+static struct proc *daemon_new(unsigned int nr, bool apart, unsigned int removed)
 {
 	struct proc *old = master_new(nr, apart), *new;
 	unsigned int i;
 
 	write_all(old);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < removed; i++) {
 		new = proc_fork(old);
 		write_all(new);
 		proc_exit(old);
@@ -247,12 +286,29 @@ static void case_daemon(void)
 		bool apart = i & 1, all_first = i & 2;
 
 		world_init(200, false);
-		worst = workers(daemon_new(100, apart), 1000, 100, apart, all_first);
+		worst = workers(daemon_new(100, apart, 2), 1000, 100, apart, all_first);
 		say("master of 100 vmas of %s, 1000 workers%s: %u visits at most",
 		    apart ? "100 families" : "1 family", all_first ? ", all forked first" : "",
 		    worst);
 		check_nodes();
 		expect(worst <= 2);
+		world_end();
+	}
+}
+
+/* Farther removed, with fewer vmas: one of the workers stays on its master's node. */
+static void case_far_daemon(void)
+{
+	unsigned int removed, nr, i;
+
+	for (i = 0; i < 64; i++) {
+		nr = 1 << (i >> 4);
+		removed = 3 * (1 + (i >> 2 & 3));
+		memset(&stock_sum, 0, sizeof(stock_sum));
+		world_init(32, true);
+		trace("master of %u vmas, %u times removed, variant %u", nr, removed, i & 3);
+		workers(daemon_new(nr, i & 1, removed), 200, nr, i & 1, i & 2);
+		expect(stock_sum.ours <= stock_sum.stock);
 		world_end();
 	}
 }
@@ -635,6 +691,22 @@ static void race_exit(void *arg)
 	race->times++;
 }
 
+static void race_unlink(void *arg)
+{
+	struct race *race = arg;
+
+	proc_exit(race->proc);
+	race->times++;
+}
+
+static void race_unmap(void *arg)
+{
+	struct race *race = arg;
+
+	race->folio.mapcount = 0;
+	race->times++;
+}
+
 static void race_repoint(void *arg)
 {
 	struct race *race = arg;
@@ -687,6 +759,25 @@ static void case_lookup(void)
 	hooks.contended = true;
 	hooks.on_wait = race_exit;
 	expect(!folio_lock_anon_vma_read(&race.folio, NULL) && race.times == 1);
+	world_end();
+
+	/* The same, unmapped only after we looked. */
+	race_begin(&race);
+	hooks.contended = true;
+	hooks.on_wait = race_unlink;
+	expect(!folio_lock_anon_vma_read(&race.folio, NULL) && race.times == 1);
+	world_end();
+
+	/* Freed before we look; or unmapped after. */
+	race_begin(&race);
+	world.reuse_objects = true;
+	hooks.on_get = race_unlink;
+	expect(!folio_get_anon_vma(&race.folio) && race.times == 1);
+	world_end();
+	race_begin(&race);
+	hooks.on_get = race_unmap;
+	expect(!folio_get_anon_vma(&race.folio) && race.times == 1);
+	check_nodes();
 	world_end();
 
 	race_begin(&race);
@@ -859,7 +950,9 @@ const struct test_case cases[] = {
 	{ "chains, left first", case_chains_left_first },
 	{ "chains, parent writes", case_chains_parent_writes },
 	{ "chains, helpers", case_chains_helpers },
+	{ "chains, any shape", case_chains_of_any_shape },
 	{ "double-forking daemon", case_daemon },
+	{ "daemon far removed", case_far_daemon },
 	{ "prefork server", case_prefork },
 	{ "cost of siblings", case_cost_of_siblings },
 	{ "family of 10000", case_family },

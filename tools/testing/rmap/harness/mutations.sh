@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# mutations.sh DIR: run the harness of every mutant in DIR. One that passes has survived.
+# usage: DIR: run the harness of every mutant in DIR. One that passes has survived.
 
 nr=0
 survived=0

@@ -34,6 +34,22 @@ void __noreturn __printf(1, 2) fail(const char *fmt, ...);
 	((cond) ? fail("%s:%d: warning: %s", __func__, __LINE__, #cond) : (void)0)
 #define VM_WARN_ON_ONCE(cond) WARN_ON_ONCE(cond)
 
+/* Whoever would come in between is played by one of these, once. */
+
+struct hooks {
+	bool contended;
+	void (*on_get)(void *arg);
+	void (*on_trylock)(void *arg);
+	void (*on_wait)(void *arg);
+	void (*on_unlock)(void *arg);
+	void (*on_sleeping_alloc)(void *arg);
+	void *arg;
+};
+
+extern struct hooks hooks;
+extern unsigned int sems_held;
+extern unsigned long sems_taken;
+
 /* Atomics */
 
 #define atomic64_t atomic_t
@@ -62,6 +78,11 @@ static inline void atomic_inc(atomic_t *v)
 
 static inline bool atomic_inc_not_zero(atomic_t *v)
 {
+	void (*hook)(void *arg) = hooks.on_get;
+
+	hooks.on_get = NULL;
+	if (hook)
+		hook(hooks.arg);
 	return v->counter ? v->counter++ : false;
 }
 
@@ -76,25 +97,12 @@ static inline u64 atomic64_inc_return(atomic64_t *v)
 	return ++v->counter;
 }
 
-/* Locks. Whoever would come while we wait is played by a hook. */
+/* Locks */
 
 struct rw_semaphore {
 	int held;
 	int others;
 };
-
-struct hooks {
-	bool contended;
-	void (*on_trylock)(void *arg);
-	void (*on_wait)(void *arg);
-	void (*on_unlock)(void *arg);
-	void (*on_sleeping_alloc)(void *arg);
-	void *arg;
-};
-
-extern struct hooks hooks;
-extern unsigned int sems_held;
-extern unsigned long sems_taken;
 
 static inline void init_rwsem(struct rw_semaphore *sem)
 {
