@@ -302,6 +302,7 @@ static void check_proc(struct proc *proc)
 		expect(a->anon_vma || !a->anon_inherited);
 		if (!a->anon_vma)
 			continue;
+		anon_vma_verify(a);
 		for (b = a->next; b; b = b->next)
 			if (b->anon_vma)
 				check_pair(a, b);
