@@ -21,7 +21,6 @@
 #define PTE_SWAPPED	62
 #define PTE_FILE	61
 #define PTE_PFN_BITS	55
-#define FLAG_KSM	21
 #define FLAG_ZERO_PAGE	24
 
 static bool write_text(const char *name, const char *text)
@@ -49,17 +48,17 @@ static u64 read_number(const char *name)
 	return n;
 }
 
-/* The number after the key, in a file of "key number" lines. */
+/* The number after the key, in a file of lines of a key and more. */
 static u64 read_key(const char *name, const char *key)
 {
 	FILE *f = fopen(name, "r");
-	u64 n = 0, found = 0;
-	char word[64];
+	char line[256], word[64];
+	u64 n, found = 0;
 
 	if (!f)
 		return 0;
-	while (fscanf(f, "%63s %llu%*[^\n]", word, &n) == 2)
-		if (!strcmp(word, key))
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%63s %llu", word, &n) == 2 && !strcmp(word, key))
 			found = n;
 	fclose(f);
 	return found;
@@ -161,7 +160,6 @@ static bool count_pte(struct pte_counts *c, u64 pte, bool in_heap)
 		return false;
 	}
 	c->present++;
-	c->present_ksm += bit(flags, FLAG_KSM);
 	return true;
 }
 
@@ -200,11 +198,35 @@ static void count_range(struct pte_counts *c, int pid, int pagemap,
 }
 
 /* All vmas, stack and libraries included, but those that are the kernel's. */
+static void count_vmas(struct pte_counts *c, int pid, FILE *maps, int pagemap,
+		       const struct heap_range *window)
+{
+	struct heap_range r;
+	char line[512];
+
+	while (fgets(line, sizeof(line), maps)) {
+		if (strstr(line, "[v") ||
+		    sscanf(line, "%lx-%lx", &r.start, &r.end) != 2)
+			continue;
+		count_range(c, pid, pagemap, r,
+			    r.start >= window->start && r.end <= window->end);
+	}
+}
+
+/* Not from kpageflags: there, some kernels call every anonymous page a merged one. */
+static u64 merged_pages(int pid)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "/proc/%d/smaps_rollup", pid);
+	return read_key(name, "KSM:") * 1024 / page_size;
+}
+
 static void count_process(struct pte_counts *c, int pid,
 			  const struct heap_range *window)
 {
-	char name[64], line[512];
-	struct heap_range r;
+	u64 before = c->present, merged;
+	char name[64];
 	int pagemap;
 	FILE *maps;
 
@@ -212,18 +234,18 @@ static void count_process(struct pte_counts *c, int pid,
 	pagemap = open(name, O_RDONLY);
 	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
 	maps = fopen(name, "r");
-	while (maps && pagemap >= 0 && fgets(line, sizeof(line), maps)) {
-		if (strstr(line, "[v") ||
-		    sscanf(line, "%lx-%lx", &r.start, &r.end) != 2)
-			continue;
-		count_range(c, pid, pagemap, r,
-			    r.start >= window->start && r.end <= window->end);
+	if (maps && pagemap >= 0) {
+		count_vmas(c, pid, maps, pagemap, window);
+		c->processes++;
 	}
-	c->processes += maps && pagemap >= 0;
 	if (maps)
 		fclose(maps);
 	if (pagemap >= 0)
 		close(pagemap);
+	if (c->present == before)
+		return;
+	merged = merged_pages(pid);
+	c->present_ksm += merged < c->present - before ? merged : c->present - before;
 }
 
 void sys_count_ptes(struct pte_counts *c, const struct heap_range *window)
