@@ -459,7 +459,7 @@ static void resize(int actor, long page, long from, long to)
 
 /* ---- what the kernel says of an actor ---- */
 
-#define PM_PRESENT	(1ULL << 63)
+#define PM_PRESENT	0x8000000000000000ULL
 #define PM_PFN		((1ULL << 55) - 1)
 
 static uint64_t pagemap(int actor, long page)

@@ -231,7 +231,7 @@ static void faults(void)
 	put(touch_cost(MAP_ANONYMOUS, -1), "anon_fault");
 	put(touch_cost(0, fd), "file_copy_fault");
 	put(cycle_cost(), "mmap_touch_munmap");
-	note("page faults done");
+	note("page fault costs done");
 	close(fd);
 }
 

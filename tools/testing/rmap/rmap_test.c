@@ -1436,6 +1436,44 @@ static bool swap_device(char *name)
 	return have;
 }
 
+/* A process with an inherited and an own anon_vma of many families. */
+static int write_and_open(const char *device)
+{
+	const size_t size = 32 * 4096;
+	char *area[8];
+	int fd, status;
+	pid_t pid;
+
+	for (int i = 0; i < 8; i++) {
+		area[i] = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		memset(area[i], 1, size);
+		mprotect(area[i] + size / 2, 4096, PROT_READ);
+	}
+	pid = fork();
+	if (!pid) {
+		for (int i = 0; i < 8; i += 2)
+			area[i][0] = 2;
+		fd = open(device, O_RDWR);
+		/* A lock left behind would stop these. */
+		for (int i = 0; i < 8; i++)
+			area[i][size - 1] = 3;
+		_exit(fd < 0);
+	}
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+/* Registering a notifier takes the lock of each family, and of each once. */
+CASE(all_locks_at_once)
+{
+	const char *device = "/dev/hmm_dmirror0";
+
+	if (access(device, F_OK))
+		SKIP(return, "no test device with mmu notifiers");
+	ASSERT_EQ(0, write_and_open(device));
+}
+
 CASE(swapoff_and_on)
 {
 	char device[64];
