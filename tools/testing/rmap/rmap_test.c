@@ -1687,6 +1687,7 @@ TEST_F_TIMEOUT(rmap, random_histories, 3600)
 	int seed, actor;
 
 	for (seed = 1; seed <= (seeds ? atoi(seeds) : 8) && !failures; seed++) {
+		printf("# random history %d\n", seed);
 		any_history(self->a, seed, 600);
 		for (actor = 0; actor < ACTORS; actor++)
 			if (actors[actor].pid)
