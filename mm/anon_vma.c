@@ -449,14 +449,13 @@ static bool too_deep(const struct anon_vma *node)
  * should be one. Returns false, with nothing done, if that takes a new node
  * and there is neither @spare nor memory.
  */
-static bool settle(struct vm_area_struct *vma, struct anon_vma **spare,
-		   gfp_t gfp)
+static bool settle(struct vm_area_struct *vma, struct anon_vma **spare)
 {
 	struct anon_vma *node = vma->anon_vma;
 	struct anon_vma *own = owned_node(node, vma->vm_mm);
 
 	if (!own && !take_over(node, vma->vm_mm) && !too_deep(node)) {
-		own = *spare ?: alloc_node(gfp);
+		own = *spare ?: alloc_node(GFP_NOWAIT | __GFP_NOWARN);
 		*spare = NULL;
 		if (!own)
 			return false;
@@ -480,13 +479,12 @@ static void settle_inherited(struct vm_area_struct *vma)
 	struct anon_vma *spare = NULL;
 
 	anon_vma_lock_write(node);
-	if (vma->anon_inherited && !settle(vma, &spare, GFP_NOWAIT | __GFP_NOWARN)) {
+	if (vma->anon_inherited && !settle(vma, &spare)) {
 		anon_vma_unlock_write(node);
 		spare = alloc_node(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 		anon_vma_lock_write(node);
 		/* Without memory, stay; decide once, not at every fault. */
-		if (vma->anon_inherited &&
-		    !settle(vma, &spare, GFP_NOWAIT | __GFP_NOWARN))
+		if (vma->anon_inherited && !settle(vma, &spare))
 			WRITE_ONCE(vma->anon_inherited, false);
 	}
 	anon_vma_unlock_write(node);

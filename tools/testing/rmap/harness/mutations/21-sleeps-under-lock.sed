@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0
 # Reclaim takes the lock that this allocation holds.
-/^[a-z].*\bsettle_inherited(/,/^}/ s/GFP_NOWAIT/GFP_KERNEL/
+/^[a-z].*\bsettle(/,/^}/ s/GFP_NOWAIT/GFP_KERNEL/
