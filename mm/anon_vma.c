@@ -232,6 +232,20 @@ static struct anon_vma *alloc_node(gfp_t gfp)
 	return node;
 }
 
+static void count_new(const struct anon_vma *node)
+{
+	rmap_stat_add(RMAP_NODES, 1);
+	rmap_stat_add(RMAP_EMPTY_NODES, 1);
+	rmap_stat_add(RMAP_FAMILIES, node->root == node);
+}
+
+static void count_free(const struct anon_vma *node)
+{
+	rmap_stat_add(RMAP_NODES, -1);
+	rmap_stat_add(RMAP_EMPTY_NODES, -1);
+	rmap_stat_add(RMAP_FAMILIES, -(node->root == node));
+}
+
 static void init_root(struct anon_vma *node, const struct mm_struct *mm)
 {
 	set_hull(node, 0, ULONG_MAX);
@@ -240,6 +254,7 @@ static void init_root(struct anon_vma *node, const struct mm_struct *mm)
 	node->owned = RB_ROOT;
 	WRITE_ONCE(node->root, node);
 	set_owner(node, mm->anon_owner);
+	count_new(node);
 	atomic_set_release(&node->refcount, 1);
 }
 
@@ -254,6 +269,7 @@ static void init_child(struct anon_vma *node, struct anon_vma *parent,
 	get_anon_vma(node->root);
 	set_owner(node, vma->vm_mm->anon_owner);
 	link_sibling(node);
+	count_new(node);
 	atomic_set_release(&node->refcount, 1);
 }
 
@@ -300,6 +316,7 @@ static void free_node(struct anon_vma *node)
 		anon_vma_lock_write(node);
 		anon_vma_unlock_write(node);
 	}
+	count_free(node);
 	kmem_cache_free(anon_vma_cachep, node);
 }
 
@@ -320,6 +337,14 @@ void __put_anon_vma(struct anon_vma *node)
 
 /* Attaching vmas: family lock held for write. */
 
+/* @n vmas more, before they are in the tree, or less, when they are out. */
+static void count_attached(const struct anon_vma *node, long n)
+{
+	rmap_stat_add(RMAP_VMAS, n);
+	if (RB_EMPTY_ROOT(&node->vmas.rb_root))
+		rmap_stat_add(RMAP_EMPTY_NODES, -n);
+}
+
 /* @top: an ancestor whose hull covers @vma, as the root's always does */
 static void attach(struct vm_area_struct *vma, struct anon_vma *node,
 		   struct anon_vma *top)
@@ -330,6 +355,7 @@ static void attach(struct vm_area_struct *vma, struct anon_vma *node,
 	if (!node->overlap)
 		node->overlap = vma_tree_iter_first(&node->vmas, first, last);
 	grow_hull(node, top, first, last);
+	count_attached(node, 1);
 	vma_tree_insert(vma, &node->vmas);
 	/* Pairs with READ_ONCE() and the address dependency of its readers. */
 	smp_store_release(&vma->anon_vma, node);
@@ -338,6 +364,7 @@ static void attach(struct vm_area_struct *vma, struct anon_vma *node,
 static void detach(struct vm_area_struct *vma)
 {
 	vma_tree_remove(vma, &vma->anon_vma->vmas);
+	count_attached(vma->anon_vma, -1);
 }
 
 /*
@@ -363,6 +390,7 @@ static void attach_behind(struct vm_area_struct *vma,
 		rb_to_vma(parent)->anon_link.rb_subtree_last = last;
 	rb_insert_augmented_cached(&vma->anon_link.rb, &node->vmas, false,
 				   &vma_tree_augment);
+	count_attached(node, 1);
 	node->overlap = true;
 	vma->anon_vma = node;
 }
@@ -415,11 +443,10 @@ static bool take_over(struct anon_vma *node, const struct mm_struct *mm)
 	return true;
 }
 
+/* Of a tree that is not empty. */
 static bool is_singular(const struct rb_root *root)
 {
-	struct rb_node *rb = root->rb_node;
-
-	return rb && !rb->rb_left && !rb->rb_right;
+	return !root->rb_node->rb_left && !root->rb_node->rb_right;
 }
 
 /*
@@ -792,7 +819,7 @@ struct anon_vma *folio_lock_anon_vma_read(struct folio *folio,
 		root = READ_ONCE(node->root);
 		if (!down_read_trylock(&root->rwsem))
 			break;
-		if (likely(mapped_node(folio) == node && node->root == root)) {
+		if (likely(mapped_node(folio) == node && READ_ONCE(node->root) == root)) {
 			rcu_read_unlock();
 			return node;
 		}
@@ -837,6 +864,7 @@ static inline struct vm_area_struct *find_disjoint(struct anon_vma *node,
 static inline struct vm_area_struct *first_vma(struct anon_vma_iter *iter,
 					       struct anon_vma *node)
 {
+	rmap_stat_add(RMAP_NODES_VISITED, 1);
 	iter->node = node;
 	iter->more = node->overlap || iter->first != iter->last;
 	if (!iter->more)

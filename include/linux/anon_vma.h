@@ -5,6 +5,7 @@
 #include <linux/atomic.h>
 #include <linux/mm_types.h>
 #include <linux/rbtree.h>
+#include <linux/rmap_debug.h>
 #include <linux/rwsem.h>
 
 struct folio;

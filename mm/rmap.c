@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The reverse map: which vmas may map a folio, and where in them.
+ *
+ * A folio's mapping names an object that survives split, merge and move of
+ * vmas: the node of a fork tree (mm/anon_vma.c), an address_space, or the
+ * KSM node of a shared copy (mm/ksm.c). The object knows the vmas, and the
+ * linear page index says where in a vma the page would be. Whether it is
+ * there is for the page table to say (mm/page_vma_mapped.c).
+ *
+ * What is done with what a walk finds has its own rooms: rmap_unmap.c removes
+ * entries, rmap_age.c clears their young and dirty bits, rmap_device.c lends
+ * pages to a device, rmap_flush.c flushes TLBs in batches. rmap_count.c counts
+ * entries. rmap_debug.c checks that all were found.
+ *
+ * Lock order of mm, outermost first. Locks on one level are not nested in each
+ * other, except as said.
+ *
+ *  1 inode->i_rwsem (write and truncate; reads and faults do without)
+ *  2 mm->mmap_lock
+ *  3 mapping->invalidate_lock (page faults of files, truncate)
+ *  4 folio lock
+ *  5 hugetlbfs_i_mmap_rwsem_key (sharing of pmds, see below)
+ *  6 vma lock, for write
+ *  7 mapping->i_mmap_rwsem
+ *  8 the family lock: anon_vma->root->rwsem. There is one for all nodes of a
+ *    family. Two are held together only by mm_take_all_locks(), which has
+ *    mmap_lock for write, takes all i_mmap_rwsem first, and is alone.
+ *  9 tasklist_lock (memory failure collects processes under 7 or 8)
+ * 10 mm->page_table_lock or the lock of a pmd or pte table. A first fault
+ *    holds page_table_lock within 8.
+ * 11 swap cluster and device locks (swap_duplicate() and swap_free())
+ *    mmlist_lock
+ *    mapping->i_private_lock (buffers are made dirty)
+ *    inode->i_lock and wb->list_lock, in this order (an inode is made dirty)
+ * 12 memcg move lock (within i_private_lock)
+ *    sb_lock (within inode->i_lock, in writeback)
+ * 13 mapping->i_pages lock
+ * 14 lruvec->lru_lock
+ *
+ * So a walk has the folio locked, takes 7 or 8, and for each entry 10 and what
+ * follows. Reclaim ages folios without 4, and gives up where 7 or 8 is taken.
+ * Who holds 7 or 8 must not allocate memory in a way that reclaims: it walks.
+ *
+ * hugetlbfs: fault mutex of the page, lock of the vma (hugetlb_vma_lock),
+ * i_mmap_rwsem, folio lock, in this order, since pmds are shared.
+ */
+
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/rmap.h>
+
+#include "internal.h"
+#include "rmap.h"
+
+/**
+ * page_address_in_vma - where a vma would map a page
+ * @page: the page, its folio locked or otherwise sure to stay what it is
+ * @vma: the vma, of whatever file or family
+ *
+ * Nothing is said about whether the page is mapped there. For KSM pages, which
+ * have no one index, there is no answer.
+ *
+ * Return: the address, or -EFAULT.
+ */
+unsigned long page_address_in_vma(struct page *page, struct vm_area_struct *vma)
+{
+	struct folio *folio = page_folio(page);
+
+	if (folio_test_anon(folio)) {
+		struct anon_vma *node = folio_anon_vma(folio);
+		struct anon_vma *own = READ_ONCE(vma->anon_vma);
+
+		if (!node || !own || own->root != node->root)
+			return -EFAULT;
+	} else if (!vma->vm_file || vma->vm_file->f_mapping != folio->mapping) {
+		return -EFAULT;
+	}
+	return vma_address(vma, folio->index + folio_page_idx(folio, page), 1);
+}
+
+/**
+ * mm_find_pmd - the pmd that covers an address
+ * @mm: the mm, its page tables kept by the caller
+ * @address: the address
+ *
+ * Return: the pmd, whatever is in it, or NULL if there is no table for it.
+ */
+pmd_t *mm_find_pmd(struct mm_struct *mm, unsigned long address)
+{
+	pgd_t *pgd = pgd_offset(mm, address);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (!pgd_present(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, address);
+	if (!p4d_present(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, address);
+	if (!pud_present(*pud))
+		return NULL;
+	return pmd_offset(pud, address);
+}
+
+/**
+ * rmap_lock_node - take a family lock for read, as a walk is to take it
+ * @rwc: whether to wait; told if the lock was contended. NULL: wait
+ * @node: any node of the family, which the caller keeps
+ *
+ * Return: true if the lock was taken.
+ */
+bool rmap_lock_node(struct rmap_walk_control *rwc, struct anon_vma *node)
+{
+	if (anon_vma_trylock_read(node))
+		return true;
+	if (rwc && rwc->try_lock) {
+		rwc->contended = true;
+		return false;
+	}
+	anon_vma_lock_read(node);
+	return true;
+}
+
+static bool lock_anon(struct rmap_iter *iter)
+{
+	struct rmap_walk_control *rwc = iter->rwc;
+	struct folio *folio = iter->folio;
+
+	if (iter->locked) {
+		iter->node = folio_anon_vma(folio);
+		return !WARN_ON_ONCE(!iter->node);
+	}
+	if (!rwc) {
+		iter->node = folio_lock_anon_vma_read(folio, NULL);
+	} else if (rwc->anon_lock) {
+		iter->node = rwc->anon_lock(folio, rwc);
+	} else {
+		/* The caller keeps the node, whether the folio is mapped or not. */
+		iter->node = folio_anon_vma(folio);
+		if (iter->node && !rmap_lock_node(rwc, iter->node))
+			iter->node = NULL;
+	}
+	return iter->node;
+}
+
+/* The folio lock keeps truncation from taking the mapping away. */
+static bool lock_file(struct rmap_iter *iter)
+{
+	struct address_space *mapping = folio_mapping(iter->folio);
+
+	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(iter->folio), iter->folio);
+	if (!mapping)
+		return false;
+	if (!iter->locked && !i_mmap_trylock_read(mapping)) {
+		if (iter->rwc && iter->rwc->try_lock) {
+			iter->rwc->contended = true;
+			return false;
+		}
+		i_mmap_lock_read(mapping);
+	}
+	iter->mapping = mapping;
+	return true;
+}
+
+/* The index is read under the lock: UFFDIO_MOVE changes it. */
+static void set_range(struct rmap_iter *iter)
+{
+	iter->pos.first = folio_pgoff(iter->folio);
+	iter->pos.last = iter->pos.first + folio_nr_pages(iter->folio) - 1;
+}
+
+/**
+ * rmap_first - begin a walk; see rmap_for_each_vma()
+ * @iter: the position, of which folio, rwc and locked are set, all else is zero
+ *
+ * Return: the first vma, or NULL if there is none or the lock was contended.
+ */
+struct vm_area_struct *rmap_first(struct rmap_iter *iter)
+{
+	struct anon_vma_iter *pos = &iter->pos;
+	struct vm_area_struct *vma = NULL;
+
+	rmap_stat_add(RMAP_WALKS, 1);
+	if (!folio_test_anon(iter->folio)) {
+		iter->kind = RMAP_FILE;
+		if (!lock_file(iter))
+			return NULL;
+		set_range(iter);
+		vma = vma_interval_tree_iter_first(&iter->mapping->i_mmap,
+						   pos->first, pos->last);
+	} else if (likely(!folio_test_ksm(iter->folio))) {
+		iter->kind = RMAP_ANON;
+		if (!lock_anon(iter))
+			return NULL;
+		set_range(iter);
+		vma = anon_vma_iter_first(pos, iter->node, pos->first, pos->last);
+	} else if (!WARN_ON_ONCE(iter->locked)) {
+		iter->kind = RMAP_KSM;
+		vma = ksm_rmap_next(iter, NULL);
+	}
+	if (vma)
+		rmap_stat_add(RMAP_VMAS_VISITED, 1);
+	return vma;
+}
+
+/**
+ * rmap_end - end a walk: drop the lock, if it was taken
+ * @iter: the position
+ */
+void rmap_end(struct rmap_iter *iter)
+{
+	if (iter->locked)
+		return;
+	if (iter->mapping)
+		i_mmap_unlock_read(iter->mapping);
+	else if (iter->node)
+		anon_vma_unlock_read(iter->node);
+}
+
+static void walk(struct folio *folio, struct rmap_walk_control *rwc, bool locked)
+{
+	DEFINE_RMAP_ITER(iter, folio, rwc, locked);
+	struct vm_area_struct *vma;
+
+	rmap_for_each_vma(vma, &iter) {
+		unsigned long address = rmap_address(&iter, vma);
+
+		VM_WARN_ON_ONCE(address == -EFAULT);
+		if (rwc->invalid_vma && rwc->invalid_vma(vma, rwc->arg))
+			continue;
+		if (!rwc->rmap_one(folio, vma, address, rwc->arg))
+			break;
+		if (rwc->done && rwc->done(folio))
+			break;
+	}
+	rmap_end(&iter);
+}
+
+/**
+ * rmap_walk - visit the vmas that may map a folio
+ * @folio: the folio; locked, unless it is anonymous and the caller bears that
+ *	it is unmapped, moved or freed meanwhile (see folio_lock_anon_vma_read())
+ * @rwc: what to do
+ *
+ * Each vma is visited once, a parent's before those forked from it.
+ *
+ * Context: may sleep. Takes the family lock or i_mmap_rwsem for read.
+ */
+void rmap_walk(struct folio *folio, struct rmap_walk_control *rwc)
+{
+	walk(folio, rwc, false);
+}
+
+/**
+ * rmap_walk_locked - visit the vmas that may map a folio, the lock being held
+ * @folio: the folio, locked; not of KSM, which has no one lock
+ * @rwc: what to do
+ *
+ * Context: may sleep. The family lock or i_mmap_rwsem is held.
+ */
+void rmap_walk_locked(struct folio *folio, struct rmap_walk_control *rwc)
+{
+	walk(folio, rwc, true);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef __MM_RMAP_H
+#define __MM_RMAP_H
+/*
+ * What the rooms of the reverse map share with each other, and with KSM.
+ */
+
+#include <linux/rmap.h>
+#include <linux/sched.h>
+
+#include <asm/tlbflush.h>
+
+#include "internal.h"
+
+struct ksm_rmap_item;
+
+/* What a folio's mapping says, and where its vmas are found by it. */
+enum rmap_kind {
+	RMAP_ANON,	/* subtree of a node */
+	RMAP_FILE,	/* i_mmap of an address_space */
+	RMAP_KSM,	/* items, each with a node of its own */
+};
+
+/**
+ * struct rmap_iter - position of a walk of the vmas that may map a folio
+ * @folio: the folio
+ * @rwc: how to lock, or NULL; see DEFINE_RMAP_ITER()
+ * @kind: of @folio
+ * @locked: the caller holds the lock, and keeps it
+ * @forks: second turn through the items, for vmas of other processes
+ * @mapping: whose i_mmap is locked and looked at, if any
+ * @node: whose family is locked, if any
+ * @pos: linear indices of the folio's first and last page (KSM: in the current
+ *	family); position in the subtree of @node
+ * @item: current KSM item, NULL before the first
+ */
+struct rmap_iter {
+	struct folio *folio;
+	struct rmap_walk_control *rwc;
+	enum rmap_kind kind;
+	bool locked;
+	bool forks;
+	struct address_space *mapping;
+	struct anon_vma *node;
+	struct anon_vma_iter pos;
+	struct ksm_rmap_item *item;
+};
+
+#ifdef CONFIG_KSM
+struct vm_area_struct *ksm_rmap_next(struct rmap_iter *iter,
+				     struct vm_area_struct *vma);
+#else
+static inline struct vm_area_struct *ksm_rmap_next(struct rmap_iter *iter,
+						   struct vm_area_struct *vma)
+{
+	return NULL;
+}
+#endif
+
+/**
+ * DEFINE_RMAP_ITER - a walk of the vmas that may map a folio
+ * @name: of the variable
+ * @_folio: the folio
+ * @_rwc: &struct rmap_walk_control of which anon_lock, try_lock and contended
+ *	are used here; or NULL: wait for locks, and if the folio is anonymous
+ *	do nothing once it is not mapped
+ * @_locked: the caller holds the lock
+ *
+ * Names every member: what is left out costs more than what is set to zero.
+ */
+#define DEFINE_RMAP_ITER(name, _folio, _rwc, _locked)	\
+	struct rmap_iter name = {			\
+		.folio = _folio,			\
+		.rwc = _rwc,				\
+		.kind = RMAP_ANON,			\
+		.locked = _locked,			\
+		.forks = false,				\
+		.mapping = NULL,			\
+		.node = NULL,				\
+		.pos = {				\
+			.top = NULL,			\
+			.node = NULL,			\
+			.first = 0,			\
+			.last = 0,			\
+			.more = false,			\
+		},					\
+		.item = NULL,				\
+	}
+
+struct vm_area_struct *rmap_first(struct rmap_iter *iter);
+void rmap_end(struct rmap_iter *iter);
+bool rmap_lock_node(struct rmap_walk_control *rwc, struct anon_vma *node);
+
+/* The vma after @vma, or NULL. */
+static inline struct vm_area_struct *rmap_next(struct rmap_iter *iter,
+					       struct vm_area_struct *vma)
+{
+	cond_resched();
+	if (iter->kind == RMAP_ANON)
+		vma = anon_vma_iter_next(&iter->pos, vma);
+	else if (iter->kind == RMAP_FILE)
+		vma = vma_interval_tree_iter_next(vma, iter->pos.first,
+						  iter->pos.last);
+	else
+		vma = ksm_rmap_next(iter, vma);
+	if (vma)
+		rmap_stat_add(RMAP_VMAS_VISITED, 1);
+	return vma;
+}
+
+/**
+ * rmap_for_each_vma - visit the vmas that may map a folio
+ * @vma: set to each vma in turn
+ * @iter: the position, see DEFINE_RMAP_ITER()
+ *
+ * rmap_end() must follow, however the loop is left. See rmap_walk().
+ */
+#define rmap_for_each_vma(vma, iter)					\
+	for ((vma) = rmap_first(iter); (vma); (vma) = rmap_next((iter), (vma)))
+
+/* Where the folio, or the part that @vma has room for, begins. */
+static inline unsigned long rmap_address(const struct rmap_iter *iter,
+					 struct vm_area_struct *vma)
+{
+	return vma_address(vma, iter->pos.first,
+			   iter->pos.last - iter->pos.first + 1);
+}
+
+/* Search in the next vma for the pages that were searched for in another. */
+static inline void page_vma_mapped_walk_begin(struct page_vma_mapped_walk *pvmw,
+					      struct vm_area_struct *vma,
+					      unsigned long address)
+{
+	pvmw->vma = vma;
+	pvmw->address = address;
+	pvmw->pmd = NULL;
+	pvmw->pte = NULL;
+	pvmw->ptl = NULL;
+}
+
+/*
+ * After an entry that page_vma_mapped_walk() has found: is there another one?
+ * Most often it was at the last page, or the only one, so there cannot be.
+ */
+static inline bool rmap_next_entry(struct page_vma_mapped_walk *pvmw)
+{
+	if (pvmw->pte && pvmw->address + PAGE_SIZE >= vma_address_end(pvmw)) {
+		page_vma_mapped_walk_done(pvmw);
+		return false;
+	}
+	return page_vma_mapped_walk(pvmw);
+}
+
+#ifdef CONFIG_ARCH_WANT_BATCHED_UNMAP_TLB_FLUSH
+static inline bool rmap_may_flush_later(struct mm_struct *mm,
+					enum ttu_flags flags)
+{
+	return (flags & TTU_BATCH_FLUSH) && arch_tlbbatch_should_defer(mm);
+}
+
+void rmap_flush_later(struct mm_struct *mm, pte_t pte, unsigned long start,
+		      unsigned long end);
+#else
+static inline bool rmap_may_flush_later(struct mm_struct *mm,
+					enum ttu_flags flags)
+{
+	return false;
+}
+
+static inline void rmap_flush_later(struct mm_struct *mm, pte_t pte,
+				    unsigned long start, unsigned long end)
+{
+}
+#endif
+
+#endif /* __MM_RMAP_H */
