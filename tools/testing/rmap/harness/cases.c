@@ -5,7 +5,7 @@
 /* @nr mappings of one page; with a gap between, each is a family of its own. */
 static struct proc *master_new(unsigned int nr, bool apart)
 {
-	struct proc *proc = proc_new();
+	struct proc *proc = proc_new(world.last_id++);
 	unsigned int i;
 
 	for (i = 0; i < nr; i++) {
@@ -34,7 +34,7 @@ static void case_first_fault(void)
 	struct proc *proc;
 
 	world_init(16, true);
-	proc = proc_new();
+	proc = proc_new(world.last_id++);
 	mm_map_apart(proc, 0, 2);
 	mm_map_apart(proc, 2, 4);
 	mm_map_apart(proc, 5, 8);
@@ -59,8 +59,8 @@ static void case_disjoint(void)
 	struct proc *proc;
 
 	world_init(32, false);
-	proc = proc_new();
-	vma = mm_map(proc, 4, 12, 4, false);
+	proc = proc_new(world.last_id++);
+	vma = mm_map(proc, 4, 12, 4, 0);
 	fault_write(proc, 4);
 	mm_split(vma, 8, false);
 	mm_split(vma, 6, true);
@@ -337,37 +337,72 @@ static void case_prefork(void)
 	world_end();
 }
 
-/* 10 000 processes of one family, of any depth; they go in any order. */
+/* 10 000 processes of one family, of any depth. */
+
+#define FAMILY 10000
+
+static unsigned int some(unsigned int below)
+{
+	static unsigned long rng = 1;
+
+	rng = rng * 6364136223846793005UL + 1442695040888963407UL;
+	return (rng >> 33) % below;
+}
+
+static struct proc *fork_and_write(struct proc *parent)
+{
+	struct proc *child = proc_fork(parent);
+
+	fault_write(child, some(3));
+	return child;
+}
+
+/* The most vmas visited for a page that one process alone maps. */
+static unsigned int worst_of_family(struct proc **all)
+{
+	unsigned int i, addr, worst = 0, nr;
+
+	for (i = 0; i < FAMILY; i += 7) {
+		for (addr = 0; addr < 3; addr++) {
+			if (all[i]->ptes[addr].page->ptes->next)
+				continue;
+			nr = visits(all[i], addr);
+			worst = max(worst, nr);
+		}
+	}
+	return worst;
+}
+
 static void case_family(void)
 {
-	unsigned int i, worst = 0, nr_visits;
-	unsigned long nodes, rng = 1;
-	struct proc *proc, **all = zalloc(10000 * sizeof(*all));
+	struct proc **all = zalloc(FAMILY * sizeof(*all));
+	unsigned int i, victim;
 
 	world_init(8, false);
 	all[0] = master_new(4, false);
 	write_all(all[0]);
-	for (i = 1; i < 10000; i++) {
-		rng = rng * 6364136223846793005UL + 1442695040888963407UL;
-		all[i] = proc_fork(all[(rng >> 33) % i]);
-		fault_write(all[i], i % 3);
-	}
-	nodes = world.nr_nodes;
+	for (i = 1; i < FAMILY; i++)
+		all[i] = fork_and_write(all[some(i)]);
 	check_nodes();
-	expect(visits(all[0], 3) == 10000);
-	for (i = 0; i < 10000; i += 7) {
-		proc = all[i];
-		if (proc->ptes[i % 3].page->ptes->next)
-			continue;
-		nr_visits = visits(proc, i % 3);
-		worst = max(worst, nr_visits);
+	expect(visits(all[0], 3) == FAMILY);
+	say("%u processes, %lu nodes, %u visits at most for a page of one", FAMILY,
+	    world.nr_nodes, worst_of_family(all));
+	/* So many stay alive while each is replaced, twice. */
+	for (i = 0; i < 2 * FAMILY; i++) {
+		victim = some(FAMILY);
+		proc_exit(all[victim]);
+		all[victim] = fork_and_write(all[(victim + 1 + some(FAMILY - 1)) % FAMILY]);
+		expect(world.nr_nodes <= 2 * 4 * FAMILY + 3);
+		if (i % 4000 == 0)
+			check_nodes();
 	}
-	say("10000 processes, %lu nodes, %u visits at most for a page of one", nodes, worst);
-	for (i = 10000; i > 1; i--) {
-		rng = rng * 6364136223846793005UL + 1442695040888963407UL;
-		proc = all[(rng >> 33) % i];
-		all[(rng >> 33) % i] = all[i - 1];
-		proc_exit(proc);
+	say("after %u exits and forks more: %lu nodes, %u visits at most", i, world.nr_nodes,
+	    worst_of_family(all));
+	check_nodes();
+	for (i = FAMILY; i > 1; i--) {
+		victim = some(i);
+		proc_exit(all[victim]);
+		all[victim] = all[i - 1];
 		if (i % 1000 == 0)
 			check_nodes();
 	}
@@ -466,8 +501,8 @@ static void case_hulls_grow(void)
 	unsigned int i;
 
 	world_init(40, false);
-	proc = proc_new();
-	mm_map(proc, 10, 30, 10, false);
+	proc = proc_new(world.last_id++);
+	mm_map(proc, 10, 30, 10, 0);
 	write_all(proc);
 	for (i = 0; i < 4; i++) {
 		proc = proc_fork(proc);
@@ -510,8 +545,8 @@ static void fill_holes(unsigned int parent_order, unsigned int child_order, unsi
 
 	world_init(120, false);
 	trace("orders %u, %u; %u grows", parent_order, child_order, grows);
-	proc = proc_new();
-	mm_map(proc, 0, 100, 0, false);
+	proc = proc_new(world.last_id++);
+	mm_map(proc, 0, 100, 0, 0);
 	write_all(proc);
 	mm_unmap(proc, 10, 40);
 	mm_unmap(proc, 50, 60);
@@ -547,7 +582,7 @@ static void case_take_over(void)
 
 	world_init(40, false);
 	parent = master_new(20, false);
-	mm_map(parent, 30, 32, 30, false);
+	mm_map(parent, 30, 32, 30, 0);
 	write_all(parent);
 	child = proc_fork(parent);
 	proc_exit(parent);
@@ -556,7 +591,7 @@ static void case_take_over(void)
 	expect(world.allocs == allocs && visits(child, 7) == 1);
 	check_all();
 	/* It is the child's family now: what it maps beside may join. */
-	mm_map(child, 32, 34, 32, false);
+	mm_map(child, 32, 34, 32, 0);
 	expect(vma_at(child, 33)->vm_start == 30);
 
 	/* Not while another has a vma there, */
@@ -589,7 +624,7 @@ static void case_no_memory(void)
 	world.fail = FAIL_ALL;
 	expect(fault_write(child, 0) && node_at(child, 0) == node);
 	allocs = world.allocs;
-	settle(vma_at(child, 0));
+	mm_settle(vma_at(child, 0));
 	expect(world.allocs == allocs && vma_anon_settled(vma_at(child, 0)));
 	/* Another vma tries for itself; then a merge takes both to the deeper node. */
 	world.fail = FAIL_NOWAIT;
@@ -626,8 +661,8 @@ static void case_merge_after_fork(void)
 	struct proc *parent, *child;
 
 	world_init(16, false);
-	parent = proc_new();
-	mm_map(parent, 0, 12, 0, false);
+	parent = proc_new(world.last_id++);
+	mm_map(parent, 0, 12, 0, 0);
 	write_all(parent);
 	fault_write(parent, 5);
 	fault_write(parent, 9);
@@ -641,7 +676,7 @@ static void case_merge_after_fork(void)
 	check_all();
 	expect(visits(child, 5) == 1 && visits(parent, 9) == 2);
 	/* What the parent has not touched is no part of the family it began. */
-	mm_map(child, 12, 14, 12, false);
+	mm_map(child, 12, 14, 12, 0);
 	expect(vma_at(child, 12)->vm_start == 12);
 	world_end();
 }
@@ -653,8 +688,8 @@ static void case_move_after_fork(void)
 	struct page *page;
 
 	world_init(32, true);
-	parent = proc_new();
-	mm_map(parent, 0, 8, 0, false);
+	parent = proc_new(world.last_id++);
+	mm_map(parent, 0, 8, 0, 0);
 	write_all(parent);
 	fault_write(parent, 3);
 	child = proc_fork(parent);
@@ -785,11 +820,12 @@ static void case_lookup(void)
 	put_anon_vma(node_at(race.proc, 2));
 	hooks.contended = true;
 	expect(!folio_lock_anon_vma_read(&race.folio, &rwc) && rwc.contended);
+	rwc = (struct rmap_walk_control){ .try_lock = false };
 	race.node = node_at(race.proc, 0);
 	hooks.contended = true;
 	hooks.on_wait = race_repoint;
-	node = folio_lock_anon_vma_read(&race.folio, NULL);
-	expect(node == race.node && race.times == 1);
+	node = folio_lock_anon_vma_read(&race.folio, &rwc);
+	expect(node == race.node && race.times == 1 && !rwc.contended);
 	anon_vma_unlock_read(node);
 	race.node = node_at(race.proc, 2);
 	hooks.on_trylock = race_repoint;
@@ -883,7 +919,7 @@ static void race_settle(void *arg)
 	struct race *race = arg;
 
 	world.fail = FAIL_NONE;
-	settle(race->vma);
+	mm_settle(race->vma);
 	race->times++;
 }
 
@@ -906,26 +942,25 @@ static void case_settle_races(void)
 		check_all();
 		world_end();
 	}
+	/* The same, while we wait for the lock. */
+	world_init(8, false);
+	write_all(master_new(1, false));
+	race.proc = proc_fork(world.procs);
+	race.vma = vma_at(race.proc, 0);
+	hooks = (struct hooks){ .on_wait = race_settle, .arg = &race };
+	fault_write(race.proc, 0);
+	expect(race.times == 2 && node_at(race.proc, 0)->parent);
+	check_all();
+	world_end();
 	/* The first fault of all, twice. */
 	world_init(8, false);
 	race.proc = master_new(2, true);
 	race.vma = vma_at(race.proc, 0);
 	hooks = (struct hooks){ .on_sleeping_alloc = race_settle, .arg = &race };
 	fault_write(race.proc, 0);
-	expect(race.times == 2);
+	expect(race.times == 3);
 	check_all();
 	world_end();
-}
-
-static void case_random(void)
-{
-	random_histories(seed, 3000, steps);
-}
-
-/* Small ones, many: what fails here is easy to read. */
-static void case_random_short(void)
-{
-	random_histories(seed, 20000, min(steps, 20U));
 }
 
 const struct test_case cases[] = {
@@ -937,6 +972,7 @@ const struct test_case cases[] = {
 	{ "hulls with holes", case_hulls_with_holes },
 	{ "take-over", case_take_over },
 	{ "no memory", case_no_memory },
+	{ "no memory, at each allocation", case_no_memory_anywhere },
 	{ "merge after fork", case_merge_after_fork },
 	{ "move after fork", case_move_after_fork },
 	{ "lookup", case_lookup },
@@ -944,8 +980,6 @@ const struct test_case cases[] = {
 	{ "free waits", case_free_waits },
 	{ "unlinking in batches", case_unlink_batch },
 	{ "settle races", case_settle_races },
-	{ "random histories, short", case_random_short },
-	{ "random histories", case_random },
 	{ "chains, written first", case_chains_written_first },
 	{ "chains, left first", case_chains_left_first },
 	{ "chains, parent writes", case_chains_parent_writes },

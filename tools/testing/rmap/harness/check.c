@@ -5,9 +5,10 @@
  */
 #include "model.h"
 
+unsigned long nr_walks;
 static unsigned long stamp;
 
-bool below(const struct anon_vma *node, const struct anon_vma *top)
+static bool below(const struct anon_vma *node, const struct anon_vma *top)
 {
 	while (node && node != top)
 		node = node->parent;
@@ -44,6 +45,7 @@ static unsigned int walk_locked(struct anon_vma *top, unsigned long first,
 	unsigned int nr = 0;
 
 	stamp++;
+	nr_walks++;
 	anon_vma_for_each_vma(vma, &iter, top, first, last) {
 		if (vma->stamp == stamp)
 			fail("walk met a vma of process %u twice", vma_proc(vma)->id);
@@ -59,7 +61,7 @@ static unsigned int walk_locked(struct anon_vma *top, unsigned long first,
 	return nr;
 }
 
-unsigned int walk(struct anon_vma *node, unsigned long first, unsigned long last)
+static unsigned int walk(struct anon_vma *node, unsigned long first, unsigned long last)
 {
 	unsigned int nr;
 
@@ -67,6 +69,16 @@ unsigned int walk(struct anon_vma *node, unsigned long first, unsigned long last
 	nr = walk_locked(node, first, last);
 	anon_vma_unlock_read(node);
 	return nr;
+}
+
+static unsigned long first_index(const struct page *page)
+{
+	return page->large ? page->large->index : page->folio.index;
+}
+
+static unsigned long last_index(const struct page *page)
+{
+	return page->large ? page->large->index + page->large->nr - 1 : page->folio.index;
 }
 
 /* As walk(), but through the folio, as reclaim does. */
@@ -78,7 +90,7 @@ unsigned int page_walk(struct page *page)
 
 	node = folio_lock_anon_vma_read(&page->folio, &rwc);
 	expect(node == page_node(page) && !rwc.contended);
-	nr = walk_locked(node, page->folio.index, page->folio.index);
+	nr = walk_locked(node, first_index(page), last_index(page));
 	anon_vma_unlock_read(node);
 	return nr;
 }
@@ -90,25 +102,53 @@ unsigned int visits(struct proc *proc, unsigned long addr)
 	return page_walk(proc->ptes[addr].page);
 }
 
+/* The vma of @pte was met by the last walk, which looked for @index. */
+static bool found_at(const struct pte *pte, unsigned long index)
+{
+	struct vm_area_struct *vma = vma_at(pte->proc, pte_addr(pte));
+
+	expect(vma);
+	return vma->stamp == stamp && linear_index(vma, pte_addr(pte)) == index;
+}
+
+/* A KSM page is found by all its items together: ksm_rmap_next(). */
+static void check_ksm_page(struct page *page)
+{
+	struct item *item;
+	struct pte *pte;
+
+	for (item = world.items; item < &world.items[world.nr_items]; item++) {
+		if (item->page != page)
+			continue;
+		walk(item->node, item->index, item->index);
+		for (pte = page->ptes; pte; pte = pte->next)
+			pte->found |= found_at(pte, item->index);
+	}
+	for (pte = page->ptes; pte; pte = pte->next) {
+		if (!pte->found)
+			fail("KSM page: process %u maps it at %lu and is not found",
+			     pte->proc->id, pte_addr(pte));
+		pte->found = false;
+	}
+}
+
 /* THE invariant. A swap entry of a folio in the swap cache will map it again. */
 void check_page(struct page *page)
 {
-	unsigned long index = page->folio.index;
-	struct vm_area_struct *vma;
-	unsigned int nr;
 	struct pte *pte;
+	unsigned int nr;
 
-	if (!page->resident)
+	if (page->ksm)
+		check_ksm_page(page);
+	if (!page->resident || page->ksm)
 		return;
-	nr = page->folio.mapcount ? page_walk(page) : walk(page_node(page), index, index);
-	for (pte = page->ptes; pte; pte = pte->next) {
-		vma = vma_at(pte->proc, pte_addr(pte));
-		expect(vma && linear_index(vma, pte_addr(pte)) == index);
-		if (vma->stamp != stamp)
+	nr = page->folio.mapcount ? page_walk(page) :
+	     walk(page_node(page), first_index(page), last_index(page));
+	for (pte = page->ptes; pte; pte = pte->next)
+		if (!found_at(pte, page->folio.index))
 			fail("page of index %lu: process %u maps it and is not found",
-			     index, pte->proc->id);
-	}
-	if (world.stock)
+			     page->folio.index, pte->proc->id);
+	if (world.stock && !page->large)
 		stock_count(page, nr);
 }
 
@@ -134,6 +174,7 @@ static void expect_linked(struct anon_vma *node)
 	for (; node && !node_info(node)->linked; node = node->parent) {
 		node_info(node)->linked = true;
 		node_info(node)->refs++;
+		node_info(node->root)->members++;
 	}
 }
 
@@ -147,10 +188,17 @@ static void expect_refs(void)
 	for (info = world.nodes; info; info = info->next) {
 		info->linked = false;
 		info->refs = info->holds;
+		info->members = 0;
+		info->vmas = 0;
 	}
-	for (proc = world.procs; proc; proc = proc->next)
-		for (vma = proc->vmas; vma; vma = vma->next)
+	for (proc = world.procs; proc; proc = proc->next) {
+		for (vma = proc->vmas; vma; vma = vma->next) {
+			if (!vma->anon_vma)
+				continue;
 			expect_linked(vma->anon_vma);
+			node_info(vma->anon_vma->root)->vmas++;
+		}
+	}
 	for (info = world.nodes; info; info = info->next)
 		if (info_node(info)->root != info_node(info))
 			node_info(info_node(info)->root)->refs++;
@@ -255,6 +303,15 @@ static unsigned int check_owners(struct anon_vma *root)
 	return nr;
 }
 
+/* Empty nodes: the family is never larger than by the most vmas that it ever had. */
+static void check_bound(struct node_info *root)
+{
+	root->most_vmas = max(root->most_vmas, root->vmas);
+	if (root->members > 2 * root->most_vmas + 3)
+		fail("%u nodes of a family that had at most %u vmas", root->members,
+		     root->most_vmas);
+}
+
 static void check_linked(void)
 {
 	unsigned int linked = 0, children = 0, roots = 0, owned = 0;
@@ -271,10 +328,105 @@ static void check_linked(void)
 		if (node->parent)
 			continue;
 		roots++;
+		check_bound(info);
 		expect(node->root == node && !node->hull_first && node->hull_last == ULONG_MAX);
 		owned += check_owners(node);
 	}
 	expect(linked == children + roots && linked == owned);
+}
+
+/* What design says of the first write after a fork, decided here by looking at everything. */
+
+static unsigned int attached(const struct anon_vma *node, const struct mm_struct *but)
+{
+	struct vm_area_struct *vma;
+	unsigned int nr = 0;
+	struct proc *proc;
+
+	for (proc = world.procs; proc; proc = proc->next)
+		for (vma = proc->vmas; vma; vma = vma->next)
+			nr += vma->anon_vma == node && vma->vm_mm != but;
+	return nr;
+}
+
+/* A node that was unlinked may still be held. */
+static bool in_use(const struct anon_vma *node)
+{
+	struct vm_area_struct *vma;
+	struct proc *proc;
+
+	for (proc = world.procs; proc; proc = proc->next)
+		for (vma = proc->vmas; vma; vma = vma->next)
+			if (below(vma->anon_vma, node))
+				return true;
+	return false;
+}
+
+static unsigned int nr_children(const struct anon_vma *node)
+{
+	struct node_info *info;
+	unsigned int nr = 0;
+
+	for (info = world.nodes; info; info = info->next)
+		nr += info_node(info)->parent == node && in_use(info_node(info));
+	return nr;
+}
+
+static struct anon_vma *owned_by(const struct mm_struct *mm, const struct anon_vma *root)
+{
+	struct node_info *info;
+	struct anon_vma *node;
+
+	for (info = world.nodes; info; info = info->next) {
+		node = info_node(info);
+		if (node->root == root && node->owner == mm->anon_owner && in_use(node))
+			return node;
+	}
+	return NULL;
+}
+
+static bool has_too_many_empty_above(const struct anon_vma *node)
+{
+	const struct anon_vma *up;
+	unsigned int empty = 0;
+
+	for (up = node->parent; up; up = up->parent)
+		empty += !attached(up, NULL) && nr_children(up) == 1;
+	return empty > attached(node, NULL);
+}
+
+struct settling settling_of(struct vm_area_struct *vma)
+{
+	struct anon_vma *node = vma->anon_vma;
+	struct settling s = { .node = node };
+
+	if (!node) {
+		s.node = find_mergeable_anon_vma(vma);
+		return s;
+	}
+	if (!vma->anon_inherited)
+		return s;
+	s.own = owned_by(vma->vm_mm, node->root);
+	if (s.own)
+		s.node = s.own->parent == node ? s.own : node;
+	else if (!attached(node, vma->vm_mm) && !nr_children(node))
+		s.own = node;
+	else if (!has_too_many_empty_above(node))
+		s.parent = node;
+	return s;
+}
+
+void check_settled(const struct vm_area_struct *vma, const struct settling *s)
+{
+	const struct anon_vma *node = vma->anon_vma;
+
+	if (s->parent)
+		expect(node->parent == s->parent && node->owner == vma->vm_mm->anon_owner);
+	else if (s->node)
+		expect(node == s->node);
+	else
+		expect(anon_vma_is_own_root(node, vma->vm_mm));
+	expect(!s->own || s->own->owner == vma->vm_mm->anon_owner);
 }
 
 /* At most two nodes of a family: the mm's own, and the parent of that. */

@@ -4,7 +4,9 @@
  * processes. Each case runs in a process of its own; the output is TAP.
  */
 #include <getopt.h>
+#include <libgen.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,9 +17,14 @@
 
 unsigned long work;
 unsigned long seed = 1;
-unsigned int steps = 200;
+unsigned long nr_ops;
+bool trace_ops;
+bool no_shrink;
+const char *output;
+struct history *playing;
 
 static const char *only = "";
+static const char *replayed;
 static bool stop;
 static char lines[TRACE_LINES][80];
 static unsigned int nr_lines;
@@ -41,7 +48,7 @@ void trace(const char *fmt, ...)
 	va_end(args);
 }
 
-void trace_print(void)
+static void trace_print(void)
 {
 	unsigned int i = nr_lines > TRACE_LINES ? nr_lines - TRACE_LINES : 0;
 
@@ -67,16 +74,15 @@ void fail(const char *fmt, ...)
 	va_list args;
 
 	va_start(args, fmt);
-	printf("# failed: ");
-	vprintf(fmt, args);
-	printf("\n");
+	vsnprintf(playing->failure, sizeof(playing->failure), fmt, args);
 	va_end(args);
+	say("failed: %s", playing->failure);
 	trace_print();
 	fflush(stdout);
 	_exit(1);
 }
 
-static bool run_case(const struct test_case *test)
+int run_apart(void (*fn)(void *arg), void *arg, unsigned int seconds)
 {
 	int status;
 	pid_t pid;
@@ -84,8 +90,8 @@ static bool run_case(const struct test_case *test)
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
-		alarm(CASE_SECONDS);
-		test->run();
+		alarm(seconds);
+		fn(arg);
 		exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid) {
@@ -93,18 +99,52 @@ static bool run_case(const struct test_case *test)
 		exit(2);
 	}
 	if (WIFSIGNALED(status))
-		say("ended by signal %d", WTERMSIG(status));
-	return !status;
+		snprintf(playing->failure, sizeof(playing->failure), "ended by signal %d",
+			 WTERMSIG(status));
+	return status;
 }
 
-static void usage(void)
+static void run_case(void *arg)
 {
-	fprintf(stderr, "harness [--seed N] [--steps N] [--only PART-OF-NAME] [--stop]\n"
-		"  --seed   first seed of the random histories (1)\n"
-		"  --steps  steps of each of them (200)\n"
-		"  --only   only the cases with this in their name\n"
-		"  --stop   end at the first failure\n");
-	exit(2);
+	const struct test_case *test = arg;
+
+	test->run();
+}
+
+static bool run_cases(void)
+{
+	unsigned int i, done = 0, failed = 0;
+	int status;
+
+	printf("TAP version 13\n");
+	for (i = 0; i < nr_cases && !(stop && failed); i++) {
+		if (!strstr(cases[i].name, only))
+			continue;
+		status = run_apart(run_case, (void *)&cases[i], CASE_SECONDS);
+		if (WIFSIGNALED(status))
+			say("%s", playing->failure);
+		failed += !!status;
+		printf("%sok %u - %s\n", status ? "not " : "", ++done, cases[i].name);
+	}
+	printf("# %u passed, %u failed\n1..%u\n", done - failed, failed, done);
+	return done && !failed;
+}
+
+static void usage(FILE *file)
+{
+	fprintf(file, "harness [--only PART-OF-NAME] [--stop]\n"
+		"harness --ops N [--seed N] [--trace] [--no-shrink] [--output DIRECTORY]\n"
+		"harness --replay FILE\n"
+		"  (none)    run the cases\n"
+		"  --only    only those with this in their name\n"
+		"  --stop    end at the first that fails\n"
+		"  --ops     make so many random operations instead\n"
+		"  --seed    of the first world (1)\n"
+		"  --trace   print each operation\n"
+		"  --no-shrink  leave a history that fails as it is\n"
+		"  --output  where a failing history goes, shrunk (that of the program)\n"
+		"  --replay  play such a history\n");
+	exit(file == stderr ? 2 : 0);
 }
 
 static unsigned long number(const char *text)
@@ -113,7 +153,7 @@ static unsigned long number(const char *text)
 	unsigned long n = strtoul(text, &end, 0);
 
 	if (!*text || *end)
-		usage();
+		usage(stderr);
 	return n;
 }
 
@@ -121,9 +161,14 @@ static void options(int argc, char **argv)
 {
 	static const struct option opts[] = {
 		{ "seed", required_argument, NULL, 's' },
-		{ "steps", required_argument, NULL, 'n' },
+		{ "ops", required_argument, NULL, 'n' },
+		{ "trace", no_argument, NULL, 't' },
+		{ "no-shrink", no_argument, NULL, 'k' },
+		{ "output", required_argument, NULL, 'd' },
+		{ "replay", required_argument, NULL, 'r' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "stop", no_argument, NULL, 'x' },
+		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
 	int c;
@@ -132,32 +177,44 @@ static void options(int argc, char **argv)
 		if (c == 's')
 			seed = number(optarg);
 		else if (c == 'n')
-			steps = number(optarg);
+			nr_ops = number(optarg);
+		else if (c == 't')
+			trace_ops = true;
+		else if (c == 'k')
+			no_shrink = true;
+		else if (c == 'd')
+			output = optarg;
+		else if (c == 'r')
+			replayed = optarg;
 		else if (c == 'o')
 			only = optarg;
 		else if (c == 'x')
 			stop = true;
 		else
-			usage();
+			usage(c == 'h' ? stdout : stderr);
 	}
 	if (optind < argc)
-		usage();
+		usage(stderr);
 }
 
 int main(int argc, char **argv)
 {
-	unsigned int i, done = 0, failed = 0;
 	bool ok;
 
 	options(argc, argv);
-	printf("TAP version 13\n");
-	for (i = 0; i < nr_cases && !(stop && failed); i++) {
-		if (!strstr(cases[i].name, only))
-			continue;
-		ok = run_case(&cases[i]);
-		failed += !ok;
-		printf("%sok %u - %s\n", ok ? "" : "not ", ++done, cases[i].name);
+	if (!output)
+		output = dirname(argv[0]);
+	playing = mmap(NULL, sizeof(*playing), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (playing == MAP_FAILED) {
+		perror("harness");
+		return 2;
 	}
-	printf("# %u passed, %u failed\n1..%u\n", done - failed, failed, done);
-	return failed || !done;
+	if (replayed)
+		ok = replay(replayed);
+	else if (nr_ops)
+		ok = random_run();
+	else
+		ok = run_cases();
+	return !ok;
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes, vmas and pages. Each function does to the reverse map what its
- * namesake in the kernel does, in the same order, and nothing else.
+ * Processes and vmas: what mm/vma.c, mm/mmap.c, mm/mremap.c, kernel/fork.c and
+ * fs/exec.c do to the reverse map, in the same order, and nothing else.
  */
 #include "model.h"
+#include "vma_list.h"
 
 struct world world;
-struct hooks hooks;
-unsigned int sems_held;
-unsigned long sems_taken;
 
 void *zalloc(size_t size)
 {
@@ -19,149 +17,22 @@ void *zalloc(size_t size)
 	return p;
 }
 
-/* Slab: every object is a node. */
+/* mmap_lock for write. While one waits for it, other threads may still fault. */
 
-struct kmem_cache {
-	size_t size;
-	void (*ctor)(void *object);
-	struct node_info *free;
-};
-
-struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align,
-				     unsigned int flags, void (*ctor)(void *))
+static void mmap_write_lock(struct proc *proc)
 {
-	struct kmem_cache *cache = zalloc(sizeof(*cache));
+	void (*hook)(void *arg) = hooks.on_mmap_lock;
 
-	cache->size = sizeof(struct node_info) + size;
-	cache->ctor = ctor;
-	return cache;
-}
-
-/* Nothing but the constructor may be relied on: the rest is noise. */
-static struct node_info *object_new(struct kmem_cache *cache)
-{
-	struct node_info *info = malloc(cache->size);
-
-	if (!info)
-		abort();
-	memset(info, 0xa5, cache->size);
-	cache->ctor(info_node(info));
-	return info;
-}
-
-static bool alloc_fails(gfp_t gfp)
-{
-	return world.fail == FAIL_ALL || (world.fail == FAIL_NOWAIT && (gfp & GFP_NOWAIT));
-}
-
-static void sleeping_alloc(void)
-{
-	void (*hook)(void *arg) = hooks.on_sleeping_alloc;
-
-	might_sleep();
-	hooks.on_sleeping_alloc = NULL;
+	hooks.on_mmap_lock = NULL;
 	if (hook)
 		hook(hooks.arg);
+	expect(!proc->mm.write_locked);
+	proc->mm.write_locked = true;
 }
 
-void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
+static void mmap_write_unlock(struct proc *proc)
 {
-	struct node_info *info = cache->free;
-
-	world.allocs++;
-	if (gfp & GFP_KERNEL)
-		sleeping_alloc();
-	if (alloc_fails(gfp))
-		return NULL;
-	if (info)
-		cache->free = info->next;
-	else
-		info = object_new(cache);
-	memset(info, 0, sizeof(*info));
-	list_insert(world.nodes, info);
-	world.nr_nodes++;
-	return info_node(info);
-}
-
-void kmem_cache_free(struct kmem_cache *cache, void *object)
-{
-	struct node_info *info = node_info(object);
-	struct anon_vma *node = object;
-
-	WARN_ON_ONCE(atomic_read(&node->refcount) || rwsem_is_locked(&node->rwsem));
-	list_remove(info);
-	world.nr_nodes--;
-	if (!world.reuse_objects) {
-		free(info);
-		return;
-	}
-	info->visited = FREE_STAMP;
-	info->next = cache->free;
-	cache->free = info;
-}
-
-/* Pages and page tables. */
-
-static void page_set_node(struct page *page, struct vm_area_struct *vma,
-			  unsigned long addr, bool exclusive)
-{
-	struct anon_vma *node = vma->anon_vma;
-
-	expect(node);
-	if (!exclusive)
-		node = node->root;
-	page->folio.mapping = (void *)((unsigned long)node | PAGE_MAPPING_ANON);
-	page->folio.index = linear_index(vma, addr);
-	page->exclusive = exclusive;
-	page->resident = true;
-	stock_page_new(page, vma, exclusive);
-}
-
-static void pte_set(struct proc *proc, unsigned long addr, struct page *page, bool swapped)
-{
-	struct pte *pte = &proc->ptes[addr];
-
-	expect(!pte->page);
-	pte->page = page;
-	pte->proc = proc;
-	pte->swapped = swapped;
-	pte->exclusive = false;
-	list_insert(page->ptes, pte);
-	if (!swapped)
-		page->folio.mapcount++;
-}
-
-static void pte_clear(struct pte *pte)
-{
-	struct page *page = pte->page;
-
-	if (!page)
-		return;
-	list_remove(pte);
-	pte->page = NULL;
-	if (!pte->swapped)
-		page->folio.mapcount--;
-	if (page->ptes)
-		return;
-	list_remove(page);
-	world.nr_pages--;
-	free(page);
-}
-
-static void page_new(struct vm_area_struct *vma, unsigned long addr)
-{
-	struct page *page = zalloc(sizeof(*page));
-
-	list_insert(world.pages, page);
-	world.nr_pages++;
-	page_set_node(page, vma, addr, true);
-	pte_set(vma_proc(vma), addr, page, false);
-}
-
-static void zap(struct proc *proc, unsigned long start, unsigned long end)
-{
-	for (; start < end; start++)
-		pte_clear(&proc->ptes[start]);
+	proc->mm.write_locked = false;
 }
 
 /* The list of vmas, by address. */
@@ -201,25 +72,6 @@ bool range_free(struct proc *proc, unsigned long start, unsigned long end)
 	struct vm_area_struct *vma = vma_after(proc, start);
 
 	return end <= world.npages && start < end && (!vma || vma->vm_start >= end);
-}
-
-static void vma_link(struct vm_area_struct *vma)
-{
-	struct vm_area_struct **link = &vma_proc(vma)->vmas;
-
-	while (*link && (*link)->vm_start < vma->vm_start)
-		link = &(*link)->next;
-	vma->next = *link;
-	*link = vma;
-}
-
-static void vma_delist(struct vm_area_struct *vma)
-{
-	struct vm_area_struct **link = &vma_proc(vma)->vmas;
-
-	while (*link != vma)
-		link = &(*link)->next;
-	*link = vma->next;
 }
 
 static void vma_free(struct vm_area_struct *vma)
@@ -291,7 +143,8 @@ static void complete(const struct change *c)
 		vma_free(c->remove2);
 }
 
-void mm_split(struct vm_area_struct *vma, unsigned long addr, bool new_below)
+/* __split_vma() */
+static void split_vma(struct vm_area_struct *vma, unsigned long addr, bool new_below)
 {
 	struct vm_area_struct *new = vma_dup(vma);
 	struct change c = { .vma = vma, .insert = new, .node = vma->anon_vma };
@@ -310,19 +163,39 @@ void mm_split(struct vm_area_struct *vma, unsigned long addr, bool new_below)
 	vma_delist(vma);
 	vma_link(vma);
 	complete(&c);
+	expect(new->anon_vma == vma->anon_vma && new->anon_inherited == vma->anon_inherited);
 	stock_clone(new, vma);
+}
+
+void mm_split(struct vm_area_struct *vma, unsigned long addr, bool new_below)
+{
+	mmap_write_lock(vma_proc(vma));
+	split_vma(vma, addr, new_below);
+	mmap_write_unlock(vma_proc(vma));
 }
 
 static bool adjoining(const struct vm_area_struct *a, const struct vm_area_struct *b)
 {
-	return a->vm_end == b->vm_start && a->file == b->file &&
-	       a->dontfork == b->dontfork && a->wipeonfork == b->wipeonfork &&
+	return a->vm_end == b->vm_start && a->flags == b->flags &&
 	       linear_index(a, a->vm_end) == b->vm_pgoff;
+}
+
+/* No two families become one, and none spreads that was inherited from a parent. */
+static bool mergeable(const struct mm_struct *mm, const struct anon_vma *a,
+		      const struct anon_vma *b)
+{
+	bool may = anon_vma_mergeable(mm, a, b);
+
+	if (may && a && b)
+		expect(a->root == b->root);
+	else if (may && (a || b))
+		expect(anon_vma_is_own_root(a ?: b, mm));
+	return may;
 }
 
 static bool can_merge(const struct vm_area_struct *a, const struct vm_area_struct *b)
 {
-	return adjoining(a, b) && anon_vma_mergeable(a->vm_mm, a->anon_vma, b->anon_vma);
+	return adjoining(a, b) && mergeable(a->vm_mm, a->anon_vma, b->anon_vma);
 }
 
 /* anon_vma_compatible(), and what follows it */
@@ -346,6 +219,12 @@ struct anon_vma *find_mergeable_anon_vma(struct vm_area_struct *vma)
 	return node;
 }
 
+static void set_node(struct vm_area_struct *vma, struct anon_vma *node)
+{
+	anon_vma_set(vma, node);
+	expect(vma->anon_inherited == (node->owner != vma->vm_mm->anon_owner));
+}
+
 /* The first of the vmas gets all three, and what they have. */
 static void absorb(struct vm_area_struct *vma, unsigned long start, unsigned long end,
 		   unsigned long pgoff, struct vm_area_struct *remove,
@@ -364,7 +243,7 @@ static void absorb(struct vm_area_struct *vma, unsigned long start, unsigned lon
 	prepare(&c);
 	set_range(vma, start, end, pgoff);
 	if (node)
-		anon_vma_set(vma, node);
+		set_node(vma, node);
 	complete(&c);
 }
 
@@ -389,7 +268,7 @@ static void shift_border(struct vm_area_struct *low, struct vm_area_struct *high
 	prepare(&c);
 	set_range(low, low->vm_start, border, low->vm_pgoff);
 	if (node)
-		anon_vma_set(grows, node);
+		set_node(grows, node);
 	set_range(high, border, high->vm_end, pgoff);
 	complete(&c);
 }
@@ -416,14 +295,19 @@ static void merge_right(struct vm_area_struct *vma, struct vm_area_struct *next,
 		shift_border(vma, next, start, next, node);
 }
 
-/* vma_merge_existing_range(): [start, end) becomes what its neighbours are. */
-bool mm_merge(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+/* vma_merge_existing_range(): [start, end) gets @flags, and joins neighbours that have them. */
+static bool merge_existing(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			   unsigned int flags)
 {
 	struct vm_area_struct *prev = vma_before(vma), *next = vma->next;
-	bool left = start == vma->vm_start && prev && can_merge(prev, vma);
-	bool right = end == vma->vm_end && next && can_merge(vma, next);
+	unsigned int old_flags = vma->flags;
+	bool left, right;
 
-	if (left && right && !anon_vma_mergeable(vma->vm_mm, prev->anon_vma, next->anon_vma))
+	vma->flags = flags;
+	left = start == vma->vm_start && prev && can_merge(prev, vma);
+	right = end == vma->vm_end && next && can_merge(vma, next);
+	vma->flags = old_flags;
+	if (left && right && !mergeable(vma->vm_mm, prev->anon_vma, next->anon_vma))
 		right = false;
 	if (left && right)
 		merge_all(prev, vma, next);
@@ -432,6 +316,48 @@ bool mm_merge(struct vm_area_struct *vma, unsigned long start, unsigned long end
 	else if (right)
 		merge_right(vma, next, start);
 	return left || right;
+}
+
+/* [start, end) of @vma becomes what its neighbours are. */
+bool mm_merge(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	struct proc *proc = vma_proc(vma);
+	bool merged;
+
+	mmap_write_lock(proc);
+	merged = merge_existing(vma, start, end, vma->flags);
+	mmap_write_unlock(proc);
+	return merged;
+}
+
+/* vma_modify() */
+static void modify_vma(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+		       unsigned int flags)
+{
+	if (vma->flags == flags || merge_existing(vma, start, end, flags))
+		return;
+	if (start > vma->vm_start)
+		split_vma(vma, start, true);
+	if (end < vma->vm_end)
+		split_vma(vma, end, false);
+	vma->flags = flags;
+}
+
+/* mprotect() and madvise(): the @mask of the flags of all vmas there. */
+void mm_modify(struct proc *proc, unsigned long start, unsigned long end, unsigned int mask,
+	       unsigned int flags)
+{
+	struct vm_area_struct *vma;
+	unsigned long stop;
+
+	mmap_write_lock(proc);
+	while (start < end && (vma = vma_after(proc, start)) && vma->vm_start < end) {
+		start = max(start, vma->vm_start);
+		stop = min(end, vma->vm_end);
+		modify_vma(vma, start, stop, (vma->flags & ~mask) | flags);
+		start = stop;
+	}
+	mmap_write_unlock(proc);
 }
 
 /*
@@ -444,11 +370,11 @@ static struct vm_area_struct *merge_new(struct vm_area_struct *new, struct anon_
 	struct vm_area_struct *prev = vma_ending_before(proc, new->vm_start);
 	struct vm_area_struct *next = vma_after(proc, new->vm_end);
 	bool left = prev && adjoining(prev, new) &&
-		    anon_vma_mergeable(&proc->mm, node, prev->anon_vma);
+		    mergeable(&proc->mm, node, prev->anon_vma);
 	bool right = next && adjoining(new, next) &&
-		     anon_vma_mergeable(&proc->mm, node, next->anon_vma);
+		     mergeable(&proc->mm, node, next->anon_vma);
 
-	if (left && right && !anon_vma_mergeable(&proc->mm, prev->anon_vma, next->anon_vma))
+	if (left && right && !mergeable(&proc->mm, prev->anon_vma, next->anon_vma))
 		right = false;
 	if (left) {
 		node = anon_vma_deeper(node, prev->anon_vma);
@@ -477,18 +403,19 @@ static struct vm_area_struct *vma_new(struct proc *proc, unsigned long start,
 }
 
 struct vm_area_struct *mm_map(struct proc *proc, unsigned long start, unsigned long end,
-			      unsigned long pgoff, bool file)
+			      unsigned long pgoff, unsigned int flags)
 {
 	struct vm_area_struct *vma = vma_new(proc, start, end, pgoff), *merged;
 
-	vma->file = file;
+	vma->flags = flags;
+	mmap_write_lock(proc);
 	merged = merge_new(vma, NULL);
-	if (!merged) {
+	if (merged)
+		vma_free(vma);
+	else
 		vma_link(vma);
-		return vma;
-	}
-	vma_free(vma);
-	return merged;
+	mmap_write_unlock(proc);
+	return merged ?: vma;
 }
 
 /* A mapping that stays separate from its neighbours. */
@@ -517,15 +444,15 @@ static void unlink_list(struct vm_area_struct *list)
 	}
 }
 
-void mm_unmap(struct proc *proc, unsigned long start, unsigned long end)
+static void unmap_range(struct proc *proc, unsigned long start, unsigned long end)
 {
 	struct vm_area_struct *vma = vma_at(proc, start), *list = NULL, **tail = &list;
 
 	if (vma && vma->vm_start < start)
-		mm_split(vma, start, true);
+		split_vma(vma, start, true);
 	vma = vma_at(proc, end - 1);
 	if (vma && vma->vm_end > end)
-		mm_split(vma, end, false);
+		split_vma(vma, end, false);
 	zap(proc, start, end);
 	while ((vma = vma_after(proc, start)) && vma->vm_start < end) {
 		vma_delist(vma);
@@ -536,27 +463,14 @@ void mm_unmap(struct proc *proc, unsigned long start, unsigned long end)
 	unlink_list(list);
 }
 
-/* mremap. */
-
-static void move_ptes(struct proc *proc, unsigned long from, unsigned long to,
-		      unsigned long len)
+void mm_unmap(struct proc *proc, unsigned long start, unsigned long end)
 {
-	struct pte *pte;
-	bool exclusive;
-
-	for (; len--; from++, to++) {
-		struct page *page = proc->ptes[from].page;
-
-		if (!page)
-			continue;
-		pte = &proc->ptes[from];
-		exclusive = pte->exclusive;
-		/* Map first, or the last unmapping would free the page. */
-		pte_set(proc, to, page, pte->swapped);
-		proc->ptes[to].exclusive = exclusive;
-		pte_clear(pte);
-	}
+	mmap_write_lock(proc);
+	unmap_range(proc, start, end);
+	mmap_write_unlock(proc);
 }
+
+/* mremap. */
 
 /* A walk while the tables move must meet the source before the copy. */
 static void check_order(struct vm_area_struct *first, struct vm_area_struct *then,
@@ -567,7 +481,7 @@ static void check_order(struct vm_area_struct *first, struct vm_area_struct *the
 	for (; len--; from++) {
 		struct page *page = vma_proc(first)->ptes[from].page;
 
-		if (!page || !page->folio.mapcount)
+		if (!page || !page->folio.mapcount || page->ksm)
 			continue;
 		page_walk(page);
 		if (first->order > then->order)
@@ -584,7 +498,7 @@ static struct vm_area_struct *copy_vma(struct vm_area_struct *vma, unsigned long
 	struct vm_area_struct *new = vma_dup(vma), *merged;
 	unsigned long pgoff = linear_index(vma, from);
 
-	if (!vma->file && !vma->anon_vma)
+	if (!(vma->flags & VMA_FILE) && !vma->anon_vma)
 		pgoff = to;
 	set_range(new, to, to + len, pgoff);
 	merged = merge_new(new, vma->anon_vma);
@@ -613,6 +527,10 @@ void mm_move(struct vm_area_struct *vma, unsigned long from, unsigned long to,
 	struct vm_area_struct *new;
 	bool need_rmap_locks;
 
+	mmap_write_lock(proc);
+	/* MREMAP_FIXED */
+	unmap_range(proc, to, to + len);
+	vma = vma_at(proc, from);
 	new = copy_vma(vma, from, to, len, &need_rmap_locks);
 	/* It may have been merged away, if it had no page. */
 	vma = vma_at(proc, from);
@@ -620,168 +538,105 @@ void mm_move(struct vm_area_struct *vma, unsigned long from, unsigned long to,
 		check_order(vma, new, from, len);
 	move_ptes(proc, from, to, len);
 	if (!keep) {
-		mm_unmap(proc, from, from + len);
+		unmap_range(proc, from, from + len);
 	} else if (new != vma && vma->vm_start == from && vma->vm_end == from + len) {
 		anon_vma_unlink(vma);
 		stock_unlink(vma);
-		if (!vma->file)
+		if (!(vma->flags & VMA_FILE))
 			vma->vm_pgoff = vma->vm_start;
 	}
+	mmap_write_unlock(proc);
 }
 
 /* Stacks, and mremap in place. */
 
 void mm_grow_down(struct vm_area_struct *vma, unsigned long by)
 {
-	if (anon_vma_prepare(vma))
-		return;
-	stock_prepare(vma);
-	anon_vma_lock_write(vma->anon_vma);
-	anon_vma_pre_update(vma);
-	set_range(vma, vma->vm_start - by, vma->vm_end, vma->vm_pgoff - by);
-	anon_vma_post_update(vma);
-	anon_vma_unlock_write(vma->anon_vma);
+	mmap_write_lock(vma_proc(vma));
+	if (mm_settle(vma)) {
+		anon_vma_lock_write(vma->anon_vma);
+		anon_vma_pre_update(vma);
+		set_range(vma, vma->vm_start - by, vma->vm_end, vma->vm_pgoff - by);
+		anon_vma_post_update(vma);
+		anon_vma_unlock_write(vma->anon_vma);
+	}
+	mmap_write_unlock(vma_proc(vma));
 }
 
+/* vma_merge_extend(): what is added may close the hole to the next vma. */
 void mm_grow_up(struct vm_area_struct *vma, unsigned long by)
 {
-	absorb(vma, vma->vm_start, vma->vm_end + by, vma->vm_pgoff, NULL, NULL,
-	       vma->anon_vma);
+	struct proc *proc = vma_proc(vma);
+	struct vm_area_struct *new = vma_new(proc, vma->vm_end, vma->vm_end + by,
+					     linear_index(vma, vma->vm_end));
+
+	mmap_write_lock(proc);
+	new->flags = vma->flags;
+	expect(merge_new(new, vma->anon_vma) == vma);
+	vma_free(new);
+	mmap_write_unlock(proc);
 }
 
-/* Faults. */
-
-void settle(struct vm_area_struct *vma)
+/* relocate_vma_down(): exec moves the new stack, pages and indices alike. */
+static void relocate_down(struct vm_area_struct *vma, unsigned long shift)
 {
-	if (!anon_vma_prepare(vma))
-		stock_prepare(vma);
+	struct change c = { .vma = vma, .node = vma->anon_vma };
+	unsigned long start = vma->vm_start, end = vma->vm_end;
+
+	absorb(vma, start - shift, end, vma->vm_pgoff, NULL, NULL, vma->anon_vma);
+	move_ptes(vma_proc(vma), start, start - shift, end - start);
+	prepare(&c);
+	set_range(vma, start - shift, end - shift, vma->vm_pgoff);
+	complete(&c);
 }
 
-static void swap_in(struct vm_area_struct *vma, struct pte *pte)
+/* One lock for each family, however many of its vmas there are. */
+void mm_take_all_locks(struct proc *proc)
 {
-	struct page *page = pte->page;
-
-	if (!page->resident)
-		page_set_node(page, vma, pte_addr(pte), pte->exclusive);
-	else if (pte->exclusive)
-		page->exclusive = true;
-	pte->swapped = false;
-	pte->exclusive = false;
-	page->folio.mapcount++;
-}
-
-void fault_read(struct proc *proc, unsigned long addr)
-{
-	struct pte *pte = &proc->ptes[addr];
-
-	if (pte->page && pte->swapped)
-		swap_in(vma_at(proc, addr), pte);
-}
-
-bool fault_write(struct proc *proc, unsigned long addr)
-{
-	struct vm_area_struct *vma = vma_at(proc, addr);
-	struct pte *pte = &proc->ptes[addr];
-	struct page *page;
-
-	if (anon_vma_prepare(vma)) {
-		expect(!vma->anon_vma && world.fail == FAIL_ALL);
-		return false;
-	}
-	expect(vma_anon_settled(vma));
-	stock_prepare(vma);
-	fault_read(proc, addr);
-	page = pte->page;
-	if (page && page->exclusive)
-		return true;
-	if (page && page->ptes == pte && !pte->next) {
-		page_set_node(page, vma, addr, true);
-		return true;
-	}
-	pte_clear(pte);
-	page_new(vma, addr);
-	return true;
-}
-
-/* try_to_unmap() through the reverse map; what it does not find is lost. */
-void page_swap_out(struct page *page, bool drop)
-{
+	unsigned int families = 0, marked = 0;
 	struct vm_area_struct *vma;
-	struct anon_vma_iter iter;
-	struct anon_vma *node;
-	struct pte *pte;
+	struct anon_vma *root;
 
-	node = folio_lock_anon_vma_read(&page->folio, NULL);
-	if (!node)
-		return;
-	anon_vma_for_each_vma(vma, &iter, node, page->folio.index, page->folio.index) {
-		pte = &vma_proc(vma)->ptes[page->folio.index - vma->vm_pgoff + vma->vm_start];
-		if (pte->page != page || pte->swapped)
+	mmap_write_lock(proc);
+	for (vma = proc->vmas; vma; vma = vma->next) {
+		root = vma->anon_vma ? vma->anon_vma->root : NULL;
+		if (!root || root->all_locked)
 			continue;
-		pte->swapped = true;
-		pte->exclusive = page->exclusive;
-		page->folio.mapcount--;
+		expect(anon_vma_trylock_write(root));
+		/* down_write_nest_lock(): these may be held together. */
+		sems_held--;
+		root->all_locked = true;
+		families++;
 	}
-	anon_vma_unlock_read(node);
-	if (page->folio.mapcount)
-		fail("page of index %lu: %d mappings not found", page->folio.index,
-		     page->folio.mapcount);
-	page->exclusive = false;
-	if (drop) {
-		page->resident = false;
-		page->folio.mapping = NULL;
+	for (vma = proc->vmas; vma; vma = vma->next) {
+		root = vma->anon_vma ? vma->anon_vma->root : NULL;
+		if (!root || !root->all_locked)
+			continue;
+		root->all_locked = false;
+		sems_held++;
+		anon_vma_unlock_write(root);
+		marked++;
 	}
-}
-
-/* UFFDIO_MOVE of an exclusive page, present or in swap. */
-void uffd_move(struct proc *proc, unsigned long from, unsigned long to)
-{
-	struct vm_area_struct *dst = vma_at(proc, to);
-	struct pte *pte = &proc->ptes[from];
-	struct page *page = pte->page;
-	bool exclusive = pte->exclusive;
-
-	if (!page || !(pte->swapped ? pte->exclusive : page->exclusive) ||
-	    proc->ptes[to].page || anon_vma_prepare(dst))
-		return;
-	stock_prepare(dst);
-	if (page->resident)
-		page_set_node(page, dst, to, true);
-	pte_set(proc, to, page, pte->swapped);
-	proc->ptes[to].exclusive = exclusive;
-	pte_clear(pte);
-	page->exclusive = !proc->ptes[to].swapped;
+	expect(marked == families);
+	mmap_write_unlock(proc);
 }
 
 /* Processes. */
 
-struct proc *proc_new(void)
+struct proc *proc_new(unsigned int id)
 {
 	struct proc *proc = zalloc(sizeof(*proc));
+	static u64 last_owner;
 
 	proc->mm.anon_owner = anon_vma_new_owner();
+	/* An id is never used again. */
+	expect(proc->mm.anon_owner > last_owner);
+	last_owner = proc->mm.anon_owner;
 	proc->ptes = zalloc(world.npages * sizeof(*proc->ptes));
-	proc->id = world.last_id++;
+	proc->id = id;
 	list_insert(world.procs, proc);
 	world.nr_procs++;
 	return proc;
-}
-
-/* A pinned page is not shared but copied at once. */
-static void copy_pte(struct vm_area_struct *vma, struct vm_area_struct *pvma,
-		     unsigned long addr, bool pinned)
-{
-	struct pte *pte = &vma_proc(pvma)->ptes[addr];
-	struct page *page = pte->page;
-
-	if (pinned && page->exclusive && !pte->swapped) {
-		expect(!anon_vma_prepare(vma));
-		page_new(vma, addr);
-		return;
-	}
-	page->exclusive = false;
-	pte->exclusive = false;
-	pte_set(vma_proc(vma), addr, page, pte->swapped);
 }
 
 static void fork_vma(struct proc *child, struct vm_area_struct *pvma, unsigned long pinned)
@@ -790,15 +645,16 @@ static void fork_vma(struct proc *child, struct vm_area_struct *pvma, unsigned l
 	unsigned long addr, allocs = world.allocs;
 
 	vma->vm_mm = &child->mm;
-	if (!vma->wipeonfork) {
+	if (!(vma->flags & VMA_WIPEONFORK)) {
 		anon_vma_fork(vma, pvma);
+		expect(vma->anon_inherited == !!vma->anon_vma);
 		expect(world.allocs == allocs);
 		stock_fork(vma, pvma);
 	}
 	vma_link(vma);
-	if (!pvma->anon_vma || vma->wipeonfork)
+	if (!pvma->anon_vma || (vma->flags & VMA_WIPEONFORK))
 		return;
-	if (world.nr_procs < 30)
+	if (world.nr_procs < SMALL_WORLD)
 		check_order(pvma, vma, pvma->vm_start, vma_pages(pvma));
 	for (addr = vma->vm_start; addr < vma->vm_end; addr++)
 		if (vma_proc(pvma)->ptes[addr].page)
@@ -806,20 +662,37 @@ static void fork_vma(struct proc *child, struct vm_area_struct *pvma, unsigned l
 }
 
 /* A fork that fails after some vmas leaves them to exit. */
-struct proc *proc_fork_some(struct proc *parent, unsigned int nr_vmas, unsigned long pinned)
+struct proc *proc_fork_some(struct proc *parent, unsigned int id, unsigned int nr_vmas,
+			    unsigned long pinned)
 {
-	struct proc *child = proc_new();
+	struct proc *child = proc_new(id);
 	struct vm_area_struct *vma;
 
+	mmap_write_lock(parent);
 	for (vma = parent->vmas; vma && nr_vmas--; vma = vma->next)
-		if (!vma->dontfork)
+		if (!(vma->flags & VMA_DONTFORK))
 			fork_vma(child, vma, pinned);
+	mmap_write_unlock(parent);
 	return child;
 }
 
 struct proc *proc_fork(struct proc *parent)
 {
-	return proc_fork_some(parent, UINT_MAX, ULONG_MAX);
+	return proc_fork_some(parent, world.last_id++, UINT_MAX, ULONG_MAX);
+}
+
+/* A new mm with a stack of one page, moved down to where it shall be; the old one goes. */
+void proc_exec(struct proc *old, unsigned long top, unsigned long shift)
+{
+	struct proc *proc = proc_new(old->id);
+	struct vm_area_struct *stack = mm_map(proc, top, top + 1, top, 0);
+
+	if (fault_write(proc, top)) {
+		mmap_write_lock(proc);
+		relocate_down(stack, shift);
+		mmap_write_unlock(proc);
+	}
+	proc_exit(old);
 }
 
 void proc_exit(struct proc *proc)
@@ -832,6 +705,13 @@ void proc_exit(struct proc *proc)
 	free(proc);
 }
 
+/* Items of KSM outlive all who had the page. */
+static void items_end(void)
+{
+	while (world.nr_items)
+		expect(ksm_drop(0));
+}
+
 void world_init(unsigned long npages, bool stock)
 {
 	static bool once;
@@ -842,6 +722,7 @@ void world_init(unsigned long npages, bool stock)
 	memset(&world, 0, sizeof(world));
 	world.npages = npages;
 	world.stock = stock;
+	world.fail_first = ULONG_MAX;
 	trace_reset();
 }
 
@@ -849,5 +730,6 @@ void world_end(void)
 {
 	while (world.procs)
 		proc_exit(world.procs);
+	items_end();
 	check_empty();
 }

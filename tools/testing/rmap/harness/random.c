@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Random histories: a few processes on a small address space, so that all
- * that can meet does meet. Everything is checked after every step.
+ * that can meet does meet. Everything is checked after every operation.
  */
+#include <time.h>
+#include <unistd.h>
+
 #include "model.h"
 
-#define MAX_HOLDS 3
+#define WORLD_SECONDS 20
+/* A model of stock is kept in one world of so many. */
+#define STOCK_WORLDS 8
 
-/* A reference to a node that outlives the vma it came from, as KSM has. */
-struct hold {
-	struct anon_vma *node;
-	unsigned long index;
-};
-
-static struct hold holds[MAX_HOLDS];
-static unsigned int nr_holds;
 static unsigned int max_procs;
 static u64 rng;
 
@@ -49,293 +46,352 @@ static struct vm_area_struct *some_vma(struct proc *proc)
 	return vma ?: proc->vmas;
 }
 
-static unsigned long some_addr(struct vm_area_struct *vma)
+static unsigned long some_addr(struct proc *proc)
 {
+	struct vm_area_struct *vma = some_vma(proc);
+
 	return vma->vm_start + rnd(vma_pages(vma));
 }
 
-static void do_map(struct proc *proc)
+/* An address that has a page, or one that has none, as far as a few tries find it. */
+static unsigned long some_addr_with(struct proc *proc, bool page)
 {
-	unsigned long start = rnd(world.npages), end = start + 1 + rnd(6);
-	bool file = chance(4);
+	unsigned long addr = some_addr(proc);
+	unsigned int tries;
 
-	if (!range_free(proc, start, end))
-		return;
-	trace("%u map %lu-%lu%s", proc->id, start, end, file ? " of a file" : "");
-	mm_map(proc, start, end, file ? start + 3 : start, file);
+	for (tries = 0; tries < 4 && !!proc->ptes[addr].page != page; tries++)
+		addr = some_addr(proc);
+	return addr;
 }
 
-static void do_unmap(struct proc *proc)
+/* What lies beside is often to be merged with, or was split off. */
+static unsigned long some_start(struct proc *proc)
 {
-	struct vm_area_struct *vma = some_vma(proc);
-	unsigned long start = some_addr(vma), end = start + 1 + rnd(8);
-
-	end = min(end, world.npages);
-	if (chance(3))
-		start = vma->vm_start;
-	trace("%u unmap %lu-%lu", proc->id, start, end);
-	mm_unmap(proc, start, end);
+	return chance(2) ? some_vma(proc)->vm_start : some_addr(proc);
 }
 
-static void do_write(struct proc *proc)
+static unsigned long some_len(struct proc *proc, unsigned long start)
 {
-	unsigned long addr = some_addr(some_vma(proc));
+	unsigned long len = vma_at(proc, start)->vm_end - start;
 
-	trace("%u write %lu", proc->id, addr);
-	fault_write(proc, addr);
+	return chance(2) ? len : 1 + rnd(len);
 }
 
-static void do_read(struct proc *proc)
-{
-	unsigned long addr = some_addr(some_vma(proc));
+/* Each fills in the arguments of one kind of operation; @proc has a vma. */
 
-	trace("%u read %lu", proc->id, addr);
-	fault_read(proc, addr);
+static void choose_map(struct proc *proc, u16 *arg)
+{
+	arg[0] = rnd(world.npages);
+	arg[1] = 1 + rnd(8);
+	arg[2] = chance(4) ? VMA_FILE : 0;
 }
 
-static void do_split(struct proc *proc)
+static void choose_start_len(struct proc *proc, u16 *arg)
 {
-	struct vm_area_struct *vma = some_vma(proc);
-	unsigned long addr = some_addr(vma);
-	bool new_below = chance(2);
-
-	if (addr == vma->vm_start)
-		return;
-	trace("%u split at %lu, new %s", proc->id, addr, new_below ? "below" : "above");
-	mm_split(vma, addr, new_below);
+	arg[0] = some_start(proc);
+	arg[1] = some_len(proc, arg[0]);
+	arg[2] = chance(3);
 }
 
-static void do_merge(struct proc *proc)
+static void choose_unmap(struct proc *proc, u16 *arg)
 {
-	struct vm_area_struct *vma = some_vma(proc);
-	unsigned long start = vma->vm_start, end = vma->vm_end;
-
-	if (chance(4))
-		start = some_addr(vma);
-	else if (chance(3))
-		end = some_addr(vma) + 1;
-	trace("%u merge %lu-%lu", proc->id, start, end);
-	mm_merge(vma, start, end);
+	arg[0] = some_start(proc);
+	arg[1] = 1 + rnd(min(8UL, world.npages - arg[0]));
 }
 
-static void do_move(struct proc *proc)
+static void choose_addr(struct proc *proc, u16 *arg)
 {
-	struct vm_area_struct *vma = some_vma(proc);
-	unsigned long from = chance(2) ? vma->vm_start : some_addr(vma);
-	unsigned long len = chance(2) ? vma->vm_end - from : 1 + rnd(vma->vm_end - from);
-	unsigned long to = rnd(world.npages);
-	bool keep = chance(4);
+	arg[0] = some_addr(proc);
+	arg[1] = chance(2);
+}
 
+static void choose_any_addr(struct proc *proc, u16 *arg)
+{
+	arg[0] = rnd(world.npages);
+}
+
+static void choose_large(struct proc *proc, u16 *arg)
+{
+	arg[0] = some_addr_with(proc, false);
+	arg[1] = 2 + rnd(chance(4) ? LARGE_PAGES - 1 : 3);
+}
+
+static void choose_advise(struct proc *proc, u16 *arg)
+{
+	choose_start_len(proc, arg);
+	arg[2] = (chance(3) ? VMA_DONTFORK : 0) | (chance(3) ? VMA_WIPEONFORK : 0);
+}
+
+static void choose_move(struct proc *proc, u16 *arg)
+{
+	struct vm_area_struct *vma;
+
+	choose_start_len(proc, arg);
+	vma = vma_at(proc, arg[0]);
 	/* Where it came from, if that is free: the way back often merges. */
-	if (chance(3))
-		to = min(linear_index(vma, from), world.npages);
-	if (!range_free(proc, to, to + len) || (keep && !vma->anon_vma))
-		return;
-	trace("%u move %lu-%lu to %lu%s", proc->id, from, from + len, to, keep ? ", keep" : "");
-	mm_move(vma, from, to, len, keep);
+	arg[2] = chance(3) ? min(linear_index(vma, arg[0]), world.npages) : rnd(world.npages);
+	arg[3] = chance(4);
 }
 
-static void do_grow(struct proc *proc)
+static void choose_grow(struct proc *proc, u16 *arg)
 {
-	struct vm_area_struct *vma = some_vma(proc);
-	unsigned long by = 1 + rnd(3);
-
-	if (chance(2) && vma->vm_start >= by && vma->vm_pgoff >= by &&
-	    range_free(proc, vma->vm_start - by, vma->vm_start)) {
-		trace("%u grow %lu down by %lu", proc->id, vma->vm_start, by);
-		mm_grow_down(vma, by);
-	} else if (range_free(proc, vma->vm_end, vma->vm_end + by)) {
-		trace("%u grow %lu up by %lu", proc->id, vma->vm_start, by);
-		mm_grow_up(vma, by);
-	}
+	arg[0] = some_addr(proc);
+	arg[1] = 1 + rnd(3);
 }
 
-static void do_swap_out(struct proc *proc)
+static void choose_fork(struct proc *proc, u16 *arg)
 {
-	unsigned long addr = some_addr(some_vma(proc));
-	struct page *page = proc->ptes[addr].page;
-	bool drop = chance(2);
-
-	if (!page || !page->folio.mapcount)
-		return;
-	trace("swap out %lu of %u%s", addr, proc->id, drop ? "" : ", stays in the cache");
-	page_swap_out(page, drop);
+	arg[0] = world.last_id++;
+	arg[1] = chance(3) ? rnd(world.npages) : NOWHERE;
+	arg[2] = chance(8) ? rnd(4) : NOWHERE;
 }
 
-static void do_uffd_move(struct proc *proc)
+static void choose_exec(struct proc *proc, u16 *arg)
 {
-	unsigned long from = some_addr(some_vma(proc)), to = some_addr(some_vma(proc));
-
-	if (!proc->ptes[from].page || proc->ptes[to].page)
-		return;
-	trace("%u uffd move %lu to %lu", proc->id, from, to);
-	uffd_move(proc, from, to);
+	arg[0] = 1 + rnd(world.npages - 1);
+	arg[1] = 1 + rnd(arg[0]);
 }
 
-static void do_advise(struct proc *proc)
+static void choose_daemonise(struct proc *proc, u16 *arg)
 {
-	struct vm_area_struct *vma = some_vma(proc);
-
-	vma->dontfork = chance(3);
-	vma->wipeonfork = !vma->file && chance(3);
-	trace("%u advise %lu%s%s", proc->id, vma->vm_start, vma->dontfork ? " dontfork" : "",
-	      vma->wipeonfork ? " wipeonfork" : "");
+	arg[0] = world.last_id++;
+	arg[1] = world.last_id++;
 }
 
-static void do_settle(struct proc *proc)
+static void choose_page(struct proc *proc, u16 *arg)
 {
-	struct vm_area_struct *vma = some_vma(proc);
-
-	trace("%u prepare %lu", proc->id, vma->vm_start);
-	settle(vma);
+	arg[0] = some_addr_with(proc, true);
+	arg[1] = chance(2);
 }
 
-static void do_fork(struct proc *proc)
+static void choose_page_to(struct proc *proc, u16 *arg)
 {
-	unsigned long pinned = chance(3) ? rnd(world.npages) : ULONG_MAX;
-	bool fails = chance(8);
-	unsigned int some = fails ? rnd(4) : UINT_MAX;
-	struct proc *child;
-
-	if (world.nr_procs >= max_procs)
-		return;
-	trace("%u fork %u, pinned %ld%s", proc->id, world.last_id, (long)pinned,
-	      fails ? ", fails" : "");
-	child = proc_fork_some(proc, some, pinned);
-	if (fails)
-		proc_exit(child);
+	arg[0] = some_addr_with(proc, true);
+	arg[1] = some_addr_with(proc, false);
 }
 
-static void do_exit(struct proc *proc)
+static void choose_item(struct proc *proc, u16 *arg)
 {
-	trace("%u exit", proc->id);
-	proc_exit(proc);
+	arg[0] = rnd(MAX_ITEMS);
 }
 
-static void release(unsigned int i)
+static void choose_none(struct proc *proc, u16 *arg)
 {
-	struct anon_vma *node = holds[i].node;
-
-	holds[i] = holds[--nr_holds];
-	node_info(node)->holds--;
-	put_anon_vma(node);
 }
 
-static void do_hold(struct proc *proc)
+static void choose_walk(struct proc *proc, u16 *arg)
 {
-	struct vm_area_struct *vma = some_vma(proc);
-
-	if (nr_holds == MAX_HOLDS || (nr_holds && chance(2))) {
-		trace("release a held node");
-		release(rnd(nr_holds));
-	} else if (vma->anon_vma) {
-		trace("%u hold the node of %lu", proc->id, vma->vm_start);
-		get_anon_vma(vma->anon_vma);
-		node_info(vma->anon_vma)->holds++;
-		holds[nr_holds].node = vma->anon_vma;
-		holds[nr_holds++].index = linear_index(vma, some_addr(vma));
-	}
+	arg[0] = some_addr(proc);
+	arg[1] = rnd(8);
+	arg[2] = rnd(world.npages);
+	arg[3] = rnd(6);
 }
 
 static const struct {
-	void (*run)(struct proc *proc);
+	enum op_kind kind;
 	unsigned int weight;
-} ops[] = {
-	{ do_write, 26 }, { do_fork, 9 }, { do_exit, 5 }, { do_map, 6 }, { do_unmap, 4 },
-	{ do_split, 8 }, { do_merge, 10 }, { do_move, 7 }, { do_grow, 4 }, { do_read, 3 },
-	{ do_swap_out, 6 }, { do_uffd_move, 4 }, { do_advise, 2 }, { do_settle, 3 },
-	{ do_hold, 3 },
+	void (*choose)(struct proc *proc, u16 *arg);
+} choices[] = {
+	{ OP_MAP, 60, choose_map },
+	{ OP_WRITE, 200, choose_addr },
+	{ OP_FORK, 90, choose_fork },
+	{ OP_EXIT, 50, choose_none },
+	{ OP_FILL, 20, choose_any_addr },
+	{ OP_UNMAP, 40, choose_unmap },
+	{ OP_READ, 30, choose_addr },
+	{ OP_WRITE_LARGE, 50, choose_large },
+	{ OP_PREPARE, 30, choose_addr },
+	{ OP_PROTECT, 40, choose_start_len },
+	{ OP_ADVISE, 20, choose_advise },
+	{ OP_SPLIT, 50, choose_addr },
+	{ OP_MERGE, 70, choose_start_len },
+	{ OP_MOVE, 60, choose_move },
+	{ OP_GROW_UP, 20, choose_grow },
+	{ OP_GROW_DOWN, 20, choose_grow },
+	{ OP_EXEC, 5, choose_exec },
+	{ OP_DAEMONISE, 10, choose_daemonise },
+	{ OP_SWAP_OUT, 50, choose_page },
+	{ OP_SPLIT_FOLIO, 35, choose_page },
+	{ OP_UFFD_MOVE, 30, choose_page_to },
+	{ OP_KSM, 10, choose_page },
+	{ OP_KSM_DROP, 5, choose_item },
+	{ OP_ALL_LOCKS, 5, choose_none },
 };
 
-#define SUM_OF_WEIGHTS 100
+#define SUM_OF_WEIGHTS 1000
 
-static void step(void)
+/*
+ * Recorded first, since it may be the last; and kept if it can not be done, as
+ * it may have come far enough to matter, but not counted. Nor is a walk.
+ */
+static bool record(struct history *h, const struct op *op)
 {
+	bool done;
+
+	h->op[h->nr++] = *op;
+	if (trace_ops)
+		op_print(stdout, op);
+	done = op_run(op);
+	h->done += done && op->kind != OP_WALK;
+	return done;
+}
+
+/* Most operations there are; a new process when there is none, a map when it is empty. */
+static bool step(struct history *h)
+{
+	struct op op = { .race = NOWHERE };
 	unsigned int i = 0, n = rnd(SUM_OF_WEIGHTS);
 	struct proc *proc;
 
-	if (!world.procs)
-		proc_new();
-	proc = some_proc();
-	while (n >= ops[i].weight)
-		n -= ops[i++].weight;
-	if (!proc->vmas) {
-		do_map(proc);
-		return;
+	if (!world.procs) {
+		op.arg[0] = world.last_id++;
+		return record(h, &op);
 	}
-	world.fail = chance(6) ? 1 + rnd(2) : FAIL_NONE;
-	if (world.fail)
-		trace("(no memory%s)", world.fail == FAIL_NOWAIT ? " without sleeping" : "");
-	ops[i].run(proc);
-	world.fail = FAIL_NONE;
+	proc = some_proc();
+	op.proc = proc->id;
+	/* One that has nothing maps something: the first choice. */
+	while (proc->vmas && n >= choices[i].weight)
+		n -= choices[i++].weight;
+	if (choices[i].kind == OP_FORK && world.nr_procs >= max_procs)
+		return false;
+	op.kind = choices[i].kind;
+	if (chance(6))
+		op.fail = 1 + rnd(2);
+	choices[i].choose(proc, op.arg);
+	if (proc->vmas && chance(16))
+		op.race = some_addr(proc);
+	return record(h, &op);
 }
 
-/* Walks that no page asks for: from any node above, from held ones, of ranges. */
-static void check_walks(void)
+static void check_walk(struct history *h)
 {
-	unsigned long first = rnd(world.npages), last = first + rnd(6);
-	struct vm_area_struct *vma = NULL;
-	struct anon_vma *node;
-	unsigned int i;
+	struct proc *proc = world.procs ? some_proc() : NULL;
+	struct op op = { .kind = OP_WALK, .race = NOWHERE };
 
-	for (i = 0; i < nr_holds; i++)
-		check_ranges(holds[i].node, holds[i].index, holds[i].index);
-	if (world.procs)
-		vma = some_vma(some_proc());
-	if (!vma || !vma->anon_vma)
+	if (!proc || !proc->vmas)
 		return;
-	node = vma->anon_vma;
-	while (node->parent && !chance(4))
-		node = node->parent;
-	check_ranges(node, first, last);
-	first = linear_index(vma, some_addr(vma));
-	check_ranges(node, first, first);
+	op.proc = proc->id;
+	choose_walk(proc, op.arg);
+	record(h, &op);
+}
+
+static void one_op(struct history *h, const struct op *op)
+{
+	record(h, op);
+	check_all();
 }
 
 /* One family with holes, and descendants: where hulls have most to do. */
-static void begin_with_holes(void)
+static void begin_with_holes(struct history *h)
 {
-	struct proc *proc = proc_new();
+	struct op op = { .kind = OP_START, .race = NOWHERE };
 	unsigned int i, generations = 1 + rnd(3);
 
-	trace("%u map 0-%lu, holes, %u generations", proc->id, world.npages, generations);
-	mm_map(proc, 0, world.npages, 0, false);
-	fault_write(proc, 0);
-	for (i = rnd(6); i && proc->vmas; i--)
-		do_unmap(proc);
+	op.proc = world.last_id++;
+	op.arg[0] = op.proc;
+	one_op(h, &op);
+	op.kind = OP_MAP;
+	op.arg[0] = 0;
+	op.arg[1] = world.npages;
+	one_op(h, &op);
+	op.kind = OP_WRITE;
+	one_op(h, &op);
+	op.kind = OP_UNMAP;
+	for (i = rnd(6); i && world.procs->vmas; i--) {
+		choose_unmap(world.procs, op.arg);
+		one_op(h, &op);
+	}
 	while (generations--) {
-		proc = proc_fork(proc);
-		for (i = rnd(6); i && proc->vmas; i--)
-			do_write(proc);
+		op.kind = OP_FORK;
+		op.arg[0] = world.last_id++;
+		op.arg[1] = NOWHERE;
+		op.arg[2] = NOWHERE;
+		one_op(h, &op);
+		op.proc = op.arg[0];
+		op.kind = OP_WRITE;
+		for (i = rnd(6); i && world.procs->vmas; i--) {
+			choose_addr(world.procs, op.arg);
+			one_op(h, &op);
+		}
 	}
 }
 
-static void history(unsigned long seed, unsigned int steps)
+/* Some @nr operations, and the checks, recorded in @h while they are made. */
+void random_history(struct history *h, unsigned long world_seed, unsigned int nr)
 {
-	rng = (seed + 1) * 0x9e3779b97f4a7c15ULL;
-	world_init(12 + rnd(50), true);
+	unsigned long end = h->done + nr;
+
+	rng = (world_seed + 1) * 0x9e3779b97f4a7c15ULL;
+	h->seed = world_seed;
+	h->nr = 0;
+	h->fail_first = ULONG_MAX;
+	h->npages = 12 + rnd(50);
+	h->stock = world_seed % STOCK_WORLDS == 1;
+	world_init(h->npages, h->stock);
 	max_procs = 3 + rnd(10);
-	trace("seed %lu, %lu pages", seed, world.npages);
-	if (seed & 1)
-		begin_with_holes();
-	while (steps--) {
-		step();
+	if (world_seed & 1)
+		begin_with_holes(h);
+	while (h->done < end && h->nr < WORLD_OPS) {
+		if (!step(h))
+			continue;
 		check_all();
-		check_walks();
+		if (chance(4) && h->nr < WORLD_OPS)
+			check_walk(h);
 	}
-	while (nr_holds)
-		release(0);
 	world_end();
 }
 
-void random_histories(unsigned long seed, unsigned int histories, unsigned int steps)
+/* What was recorded. */
+void play(const struct history *h)
 {
 	unsigned int i;
 
-	for (i = 0; i < histories; i++)
-		history(seed + i, steps);
-	say("%u histories of %u steps from seed %lu: %lu walks visited %lu vmas", histories, steps,
-	    seed, stock_sum.walks, stock_sum.ours);
-	say("a model of stock visits %lu; more than stock in %lu walks", stock_sum.stock,
-	    stock_sum.more);
+	world_init(h->npages, h->stock);
+	world.fail_first = h->fail_first;
+	world.fail_last = h->fail_last;
+	for (i = 0; i < h->nr; i++) {
+		if (trace_ops)
+			op_print(stdout, &h->op[i]);
+		op_run(&h->op[i]);
+		check_all();
+	}
+	world_end();
+}
+
+static double cpu_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+static void run_worlds(void *arg)
+{
+	unsigned long i;
+	double seconds;
+
+	for (i = 0; playing->done < nr_ops; i++) {
+		alarm(WORLD_SECONDS);
+		random_history(playing, seed + i, min(nr_ops - playing->done, 1000UL));
+	}
+	alarm(0);
+	seconds = cpu_seconds();
+	say("%lu operations in %lu worlds from seed %lu: %.1f s of one core, %.0f operations/s",
+	    playing->done, i, seed, seconds, playing->done / seconds);
+	ops_sum(nr_ops >= 100000);
+	say("everything checked after each, by %lu walks", nr_walks);
+	say("stock, modelled in one world of %u: %lu walks visit %lu vmas, here %lu; more in %lu",
+	    STOCK_WORLDS, stock_sum.walks, stock_sum.stock, stock_sum.ours, stock_sum.more);
+}
+
+bool random_run(void)
+{
+	int status = run_apart(run_worlds, NULL, 0);
+
+	if (status)
+		say("caught after %lu operations: %s", playing->done, playing->failure);
+	if (status && !no_shrink)
+		shrink(playing, status);
+	return !status;
 }

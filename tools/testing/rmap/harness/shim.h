@@ -43,6 +43,7 @@ struct hooks {
 	void (*on_wait)(void *arg);
 	void (*on_unlock)(void *arg);
 	void (*on_sleeping_alloc)(void *arg);
+	void (*on_mmap_lock)(void *arg);
 	void *arg;
 };
 
@@ -205,87 +206,41 @@ static inline void spin_unlock(struct one_lock *lock)
 	WARN_ON_ONCE(--lock->held);
 }
 
-/* Slab. Failures and reuse on demand; see model.c. */
+/* Slab. Failures and reuse on demand; see shim.c. */
 
-#define GFP_KERNEL 1
-#define GFP_NOWAIT 2
+/* Flags say which line allocates, so that each can be seen to fail. */
+#define GFP_LINE_SHIFT 8
+#define GFP_MAY_SLEEP 1
+#define GFP_IS_NOWAIT 2
+#define GFP_KERNEL (GFP_MAY_SLEEP | __LINE__ << GFP_LINE_SHIFT)
+#define GFP_NOWAIT (GFP_IS_NOWAIT | __LINE__ << GFP_LINE_SHIFT)
 #define __GFP_NORETRY 4
 #define __GFP_NOWARN 8
-#define SLAB_TYPESAFE_BY_RCU 1
-#define SLAB_PANIC 2
-#define SLAB_ACCOUNT 4
-
-struct kmem_cache;
-
-struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align,
-				     unsigned int flags, void (*ctor)(void *));
-void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp);
-void kmem_cache_free(struct kmem_cache *cache, void *object);
-
-/* mm. An address is a page number: PAGE_SHIFT is 0. */
-
-#include <linux/rbtree.h>
 
 struct snode;
 
 struct mm_struct {
 	u64 anon_owner;
 	struct one_lock page_table_lock;
+	/* mmap_lock held for write: no thread of it faults. */
+	bool write_locked;
 };
 
-struct vm_area_struct {
-	unsigned long vm_start;
-	unsigned long vm_end;
-	unsigned long vm_pgoff;
-	struct mm_struct *vm_mm;
-	bool anon_inherited;
-	struct {
-		struct rb_node rb;
-		unsigned long rb_subtree_last;
-	} anon_link;
-	struct anon_vma *anon_vma;
+/* The model's own part of a vma. */
+#define VMA_MODEL_FIELDS \
+	unsigned int flags; \
+	unsigned long stamp; \
+	unsigned int order; \
+	struct snode *stock; \
+	struct snode **chain; \
+	unsigned int nr_chain
 
-	/* The model's own. */
-	struct vm_area_struct *next;
-	bool file;
-	bool dontfork;
-	bool wipeonfork;
-	unsigned long stamp;
-	unsigned int order;
-	struct snode *stock;
-	struct snode **chain;
-	unsigned int nr_chain;
-};
-
-static inline unsigned long vma_pages(const struct vm_area_struct *vma)
-{
-	return vma->vm_end - vma->vm_start;
-}
-
-static inline void mmap_assert_locked(const struct mm_struct *mm)
-{
-}
-
-struct anon_vma *find_mergeable_anon_vma(struct vm_area_struct *vma);
-
-#define PAGE_MAPPING_ANON 1UL
-#define PAGE_MAPPING_FLAGS 3UL
-
-struct folio {
-	void *mapping;
-	unsigned long index;
-	int mapcount;
-};
+#include "shim_mm.h"
 
 static inline bool folio_mapped(const struct folio *folio)
 {
 	return folio->mapcount;
 }
-
-struct rmap_walk_control {
-	bool try_lock;
-	bool contended;
-};
 
 #include <linux/anon_vma.h>
 
