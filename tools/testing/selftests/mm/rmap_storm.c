@@ -299,12 +299,16 @@ static void run_storm(const struct storm_opt *opt, struct result *r)
 	sys_slabs(&r->before, true);
 	sys_vm_counts(&r->start);
 	sys_ksm_start();
+	if (opt->failslab && !sys_failslab(opt->failslab))
+		ksft_exit_skip("no failslab in this kernel\n");
 	start_master();
 	watch(r, "build", is_built);
 	started = now_ns();
 	watch(r, "storm", time_is_over);
 	r->run_seconds = (now_ns() - started) / 1e9;
 
+	if (opt->failslab)
+		sys_failslab(0);
 	enter(PHASE_PARK);
 	if (watch(r, "parking", all_parked))
 		reclaim_all(r);
@@ -552,6 +556,7 @@ static const char usage[] =
 "  --dir DIR       where the privately mapped file is made (%s)\n"
 "  --turnover N    go on, up to %u times as long, until N times the RAM was\n"
 "                  swapped out, and fail if it was not (%u)\n"
+"  --failslab N    let so many percent of the slab allocations of the heaps fail (0)\n"
 "  --json          print the figures once more, as JSON\n"
 "  --self-check    show that each check fails when it should, and stop\n"
 "Must be root, with cgroup v2 on /sys/fs/cgroup and swap that holds all the memory.\n";
@@ -585,6 +590,7 @@ static const struct option options[] = {
 	{ "seed", required_argument, NULL, 'r' },
 	{ "dir", required_argument, NULL, 'f' },
 	{ "turnover", required_argument, NULL, 't' },
+	{ "failslab", required_argument, NULL, 'i' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "self-check", no_argument, NULL, 'c' },
 	{ "help", no_argument, NULL, 'h' },
@@ -616,6 +622,9 @@ static void set_option(int c, const char *name)
 		break;
 	case 't':
 		o->turnover = parse(name, optarg, 0, 1000);
+		break;
+	case 'i':
+		o->failslab = parse(name, optarg, 0, 100);
 		break;
 	case 'f':
 		snprintf(o->dir, sizeof(o->dir), "%s", optarg);

@@ -44,6 +44,7 @@ struct storm_opt {
 	unsigned int breadth;
 	unsigned int memory_mb;
 	unsigned int seconds;
+	unsigned int failslab;	/* percent */
 	unsigned int turnover;	/* ask for this many times the RAM swapped out */
 	u64 seed;
 	enum damage damage;
@@ -211,6 +212,8 @@ void sys_vm_counts(struct vm_counts *c);
 u64 sys_ram_bytes(void);
 u64 sys_swap_bytes(void);
 size_t sys_huge_size(void);
+bool sys_failslab(unsigned int percent);
+void sys_fail_me(bool on);
 void sys_ksm_start(void);
 void sys_ksm_full_scan(void);
 bool sys_ksm_knows_any(void);

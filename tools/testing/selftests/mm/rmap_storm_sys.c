@@ -338,6 +338,30 @@ size_t sys_huge_size(void)
 	return read_number(HUGE_SIZE);
 }
 
+/* ---- fault injection ---- */
+
+#define FAILSLAB	"/sys/kernel/debug/failslab/"
+
+/* So many percent of the slab allocations of those who ask for it by sys_fail_me(). */
+bool sys_failslab(unsigned int percent)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", percent);
+	return write_text(FAILSLAB "task-filter", "Y") &&
+	       write_text(FAILSLAB "ignore-gfp-wait", "N") &&
+	       write_text(FAILSLAB "verbose", "0") &&
+	       write_text(FAILSLAB "times", "-1") &&
+	       write_text(FAILSLAB "probability", text);
+}
+
+/* Inherited by fork. To open the file may fail by what it switches. */
+void sys_fail_me(bool on)
+{
+	while (!write_text("/proc/self/make-it-fail", on ? "1" : "0"))
+		usleep(1000);
+}
+
 /* ---- KSM ---- */
 
 static u64 ksm_was;

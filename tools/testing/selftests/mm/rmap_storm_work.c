@@ -283,11 +283,29 @@ static void fork_took(u64 cpu_ns, u64 ns)
 
 static void live(void);
 
+/*
+ * A fork of a hundred vmas never gets through if one allocation of twenty fails, so
+ * few forks have to try.
+ */
+static pid_t fork_or_fail(u32 number)
+{
+	pid_t pid;
+
+	if (!storm->opt.failslab)
+		return fork();
+	if (number % 8)
+		sys_fail_me(false);
+	pid = fork();
+	if (number % 8)
+		sys_fail_me(true);
+	return pid;
+}
+
 /* Returns in the parent only. */
 static void fork_child(u32 number)
 {
 	u64 cpu_start = clock_ns(CLOCK_THREAD_CPUTIME_ID), start = now_ns();
-	pid_t pid = fork();
+	pid_t pid = fork_or_fail(number);
 
 	if (pid < 0) {
 		add(&storm->refused, 1);
@@ -506,6 +524,8 @@ void master_main(void)
 	self.id = mix(storm->opt.seed);
 	catch_bad_accesses();
 	heap_build();
+	if (storm->opt.failslab)
+		sys_fail_me(true);
 	add(&storm->alive, 1);
 	raise_max(&storm->peak_alive, 1);
 	if (storm->opt.damage != DAMAGE_OFF)
