@@ -39,10 +39,12 @@
 #define NONE		0
 #define ZERO		1
 #define FILE_TAG	0x40000000
+#define DISK_TAG	0x60000000	/* and the page of scripts/guest's file */
 
 #define F_DONTFORK	1
 #define F_WIPEONFORK	2
 #define F_MAYBE		4	/* or zeroes, after MADV_FREE */
+#define F_LOCKED	8	/* must not be reclaimed */
 
 struct cell {
 	uint32_t tag;
@@ -70,6 +72,7 @@ struct actor {
 static struct cell (*cells)[ARENA_PAGES];
 static struct actor actors[ACTORS];
 static int file_fd;
+static int disk_fd __attribute__((unused)) = -1;
 static uint32_t last_tag;
 static int failures;
 static long page_size;
@@ -85,14 +88,22 @@ static inline void *at(long page)
 	return (char *)ARENA + page * page_size;
 }
 
-static void write_file(const char *path, const char *text)
+static int try_write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
+	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -1 : 0;
+	int err = errno;
 
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		fail("cannot write \"%s\" to %s: %m", text, path);
 	if (fd >= 0)
 		close(fd);
+	errno = err;
+	return ret;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	if (try_write_file(path, text))
+		fail("cannot write \"%s\" to %s: %m", text, path);
 }
 
 static long read_number(const char *path)
@@ -124,8 +135,19 @@ static uint64_t pattern(uint32_t tag)
 	return tag == ZERO ? 0 : tag * 0x9e3779b97f4a7c15UL;
 }
 
+/* The file has a number in every 16 bytes. */
+static int holds_of_disk(long page, long of_disk)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%015ld\n", of_disk * page_size / 16);
+	return !memcmp(at(page), text, 16);
+}
+
 static int holds(long page, uint32_t tag)
 {
+	if (tag >= DISK_TAG)
+		return holds_of_disk(page, tag - DISK_TAG);
 	return *first_word(page) == pattern(tag) && *last_word(page) == pattern(tag);
 }
 
@@ -299,6 +321,7 @@ static int fork_actor(int parent)
 			*cell = (struct cell){ NONE };
 		else if (cell->flags & F_WIPEONFORK)
 			cell->tag = cell->base;
+		cell->flags &= ~F_LOCKED;
 	}
 	start_actor(child, pid);
 	return child;
@@ -460,7 +483,10 @@ static void resize(int actor, long page, long from, long to)
 /* ---- what the kernel says of an actor ---- */
 
 #define PM_PRESENT	0x8000000000000000ULL
+#define PM_SWAP		0x4000000000000000ULL
+#define PM_FILE		0x2000000000000000ULL
 #define PM_PFN		((1ULL << 55) - 1)
+#define KPF_ANON	0x1000
 
 static uint64_t pagemap(int actor, long page)
 {
@@ -479,7 +505,17 @@ static uint64_t pfn(int actor, long page)
 	return entry & PM_PRESENT ? entry & PM_PFN : 0;
 }
 
-/* Present ptes of pages that have contents; where the first is goes to *where. */
+/* How many of the pages have an entry that says any of this. */
+static long entries_with(int actor, long page, long n, uint64_t bits)
+{
+	long found = 0;
+
+	for (; n--; page++)
+		found += !!(pagemap(actor, page) & bits);
+	return found;
+}
+
+/* Present ptes of pages that have contents and may go; where the first is goes to *where. */
 static long present(int actor, long *where)
 {
 	static uint64_t entries[ARENA_PAGES];
@@ -489,7 +525,8 @@ static long present(int actor, long *where)
 		  ARENA / page_size * sizeof(*entries)) != sizeof(entries))
 		fail("cannot read what actor %d maps: %m", actor);
 	for (page = 0; page < ARENA_PAGES; page++)
-		if ((entries[page] & PM_PRESENT) && cells[actor][page].tag > ZERO && !n++)
+		if ((entries[page] & PM_PRESENT) && cells[actor][page].tag > ZERO &&
+		    !(cells[actor][page].flags & F_LOCKED) && !n++)
 			*where = page;
 	return n;
 }
@@ -550,16 +587,17 @@ static long all_present(void)
 static void reclaim_all_at(int line)
 {
 	int fd = open(GROUP "/memory.reclaim", O_WRONLY), round;
-	static const char amount[] = "64M swappiness=200";
+	char amount[40];
 	long left = 1;
 
+	snprintf(amount, sizeof(amount), "%ld swappiness=200", 2 * ARENA_PAGES * page_size);
 	for (round = 0; round < 40 && left; round++) {
 		/* Pages that a processor holds back are on no list to reclaim. */
 		if (round) {
 			write_file("/proc/sys/vm/drop_caches", "1");
 			usleep(round * 1000);
 		}
-		if (write(fd, amount, sizeof(amount) - 1) < 0 && errno != EAGAIN)
+		if (write(fd, amount, strlen(amount)) < 0 && errno != EAGAIN)
 			fail("memory.reclaim: %m");
 		left = all_present();
 	}

@@ -14,97 +14,9 @@
 
 #define REPEAT	50
 
-#define TRACING	"/sys/kernel/tracing/"
-#define PROBED	"page_idle_clear_pte_refs_one"
-
 static char *page(int i)
 {
 	return ARENA + i * PAGE;
-}
-
-/* Only a page on an LRU list is walked; any unmapping puts the newest there. */
-static void drain(void)
-{
-	munmap(map_at(ARENA - PAGE, PAGE, MAP_ANONYMOUS, -1), PAGE);
-}
-
-static uint64_t page_frame(pid_t pid, const char *at)
-{
-	uint64_t entry = 0;
-	char path[32];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || pread(fd, &entry, 8, (uintptr_t)at / PAGE * 8) != 8 ||
-	    !(entry >> 63))
-		die("no page at %p of process %d", at, pid);
-	close(fd);
-	return entry & ((1UL << 55) - 1);
-}
-
-/* The last word of the bitmap may be partial, and is then written as 0 bytes. */
-static void walk(int fd, uint64_t frame)
-{
-	uint64_t bit = 1UL << frame % 64;
-
-	if (pwrite(fd, &bit, 8, frame / 64 * 8) < 0)
-		die("write page_idle/bitmap");
-}
-
-/* Hits of the probe; the first and only line of the profile is ours. */
-static long probe_hits(void)
-{
-	char name[64];
-	long hits = -1;
-	FILE *f = fopen(TRACING "kprobe_profile", "r");
-
-	if (!f || fscanf(f, "%63s %ld", name, &hits) != 2)
-		die("read " TRACING "kprobe_profile");
-	fclose(f);
-	return hits;
-}
-
-/* Vmas that the walks of these pages visit, each page walked once. */
-static long count_visits(int fd, const uint64_t *frames, int n, long *most)
-{
-	long total = 0, before, visits;
-
-	write_file(TRACING "kprobe_events", "p:bench/visit " PROBED "\n");
-	write_file(TRACING "events/bench/visit/enable", "1");
-	for (int i = 0; i < n; i++) {
-		before = probe_hits();
-		walk(fd, frames[i]);
-		visits = probe_hits() - before;
-		total += visits;
-		if (most && visits > *most)
-			*most = visits;
-	}
-	write_file(TRACING "events/bench/visit/enable", "0");
-	write_file(TRACING "kprobe_events", "-:bench/visit\n");
-	return total;
-}
-
-static int open_bitmap(void)
-{
-	int fd = open("/sys/kernel/mm/page_idle/bitmap", O_RDWR);
-
-	if (fd < 0)
-		die("open page_idle/bitmap");
-	return fd;
-}
-
-/* The bit stays only on a page that the kernel was willing to walk. */
-static void must_be_walked(int fd, uint64_t frame)
-{
-	uint64_t bits;
-	ssize_t got;
-
-	walk(fd, frame);
-	walk(fd, frame);
-	got = pread(fd, &bits, 8, frame / 64 * 8);
-	if (got < 0 || (got == 8 && !(bits >> frame % 64 & 1)))
-		die("page frame %#lx is not walked", (long)frame);
 }
 
 static void measure(const char *key, int n, uint64_t frame)
@@ -122,57 +34,11 @@ static void measure(const char *key, int n, uint64_t frame)
 		if (start < best)
 			best = start;
 	}
-	visits = count_visits(fd, &frame, 1, NULL);
+	visits = visits_of(fd, &frame, 1, NULL);
 	put(best / 1e3, "%s_%d_us", key, n);
 	put(visits, "%s_%d_visits", key, n);
 	note("%s, %d children: %.2f us, %ld visits", key, n, best / 1e3, visits);
 	close(fd);
-}
-
-/*
- * The children of a case, one after the other: each does its part, says that
- * it is ready, and lives until the pipe that it then waits on is closed.
- */
-struct crowd {
-	pid_t *pids;
-	int n, ready[2], hold[2];
-};
-
-static void crowd_start(struct crowd *c, int n, void (*part)(int i, int n))
-{
-	char byte = 0;
-
-	c->n = n;
-	c->pids = map_at(ARENA - (1UL << 30), n * sizeof(pid_t), MAP_ANONYMOUS, -1);
-	if (pipe(c->ready) || pipe(c->hold))
-		die("pipe");
-	for (int i = 0; i < n; i++) {
-		pid_t pid = fork_or_die();
-
-		if (!pid) {
-			close(c->hold[1]);
-			part(i, n);
-			if (write(c->ready[1], &byte, 1) != 1 ||
-			    read(c->hold[0], &byte, 1) != 0)
-				_exit(1);
-			_exit(0);
-		}
-		c->pids[i] = pid;
-		if (read(c->ready[0], &byte, 1) != 1)
-			die("child %d is not ready", i);
-	}
-}
-
-static void crowd_end(struct crowd *c)
-{
-	close(c->hold[1]);
-	for (int i = 0; i < c->n; i++)
-		reap(c->pids[i]);
-	close(c->hold[0]);
-	close(c->ready[0]);
-	close(c->ready[1]);
-	munmap(c->pids, c->n * sizeof(pid_t));
-	settle();
 }
 
 static void unmap(int first, int last)
@@ -322,7 +188,7 @@ static void count_workers(const char *key)
 		frames[i] = page_frame(crowd.pids[i], page(2 * (i % PIECES)));
 		must_be_walked(fd, frames[i]);
 	}
-	total = count_visits(fd, frames, WORKERS, &most);
+	total = visits_of(fd, frames, WORKERS, &most);
 	put((double)total / WORKERS, "%s_visits", key);
 	put(most, "%s_most", key);
 	note("%s: %ld visits for %d pages, most %ld", key, total, WORKERS, most);

@@ -8,32 +8,16 @@
  * the kernels of before cannot merge them.
  */
 #include <linux/mman.h>
-#include <linux/userfaultfd.h>
+#include <limits.h>
 #include <pthread.h>
-#include <sys/ioctl.h>
-#include <sys/swap.h>
-#include "../kselftest_harness.h"
-#include "mm/gup_test.h"
-#include "actor.h"
+#include <sys/param.h>
+#include "cases.h"
+#include "history.h"
+#include "services.h"
 
-#define HUGE	512		/* pages of a huge page; the arena begins with one */
-
-FIXTURE(rmap) {
-	int a;			/* the first actor */
-};
-
-FIXTURE_SETUP(rmap)
-{
-	self->a = open_stage();
-}
-
-FIXTURE_TEARDOWN(rmap)
-{
-	close_stage();
-	EXPECT_EQ(0, failures);
-}
-
-#define CASE(name) TEST_F_TIMEOUT(rmap, name, 200)
+/* Pages of a huge page, and of a part of it; the arena begins with one. */
+#define HUGE	((2L << 20) / page_size)
+#define PART	(HUGE / 32)
 
 /* ---- the first fault, of every kind ---- */
 
@@ -166,82 +150,6 @@ CASE(fault_remote)
 
 /* ---- userfaultfd ---- */
 
-/* arg: page, pages of the registered range */
-static long do_uffd_open(const long *arg)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MOVE };
-	struct uffdio_register reg = {
-		.range = { (unsigned long)at(arg[0]), arg[1] * page_size },
-		.mode = UFFDIO_REGISTER_MODE_MISSING,
-	};
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-
-	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg))
-		return -1;
-	return fd;
-}
-
-/* arg: uffd, page, pages, actor. Each page is filled as its cell says. */
-static long do_uffd_copy(const long *arg)
-{
-	uint64_t *buffer = aligned_alloc(page_size, page_size);
-	struct uffdio_copy copy = { .src = (unsigned long)buffer, .len = page_size };
-	long page, ret = 0;
-
-	memset(buffer, 0, page_size);
-	for (page = arg[1]; page < arg[1] + arg[2] && !ret; page++) {
-		buffer[0] = pattern(cells[arg[3]][page].tag);
-		buffer[page_size / sizeof(*buffer) - 1] = buffer[0];
-		copy.dst = (unsigned long)at(page);
-		ret = ioctl(arg[0], UFFDIO_COPY, &copy);
-	}
-	free(buffer);
-	return ret;
-}
-
-/* arg: uffd, from, pages, to */
-static long do_uffd_move(const long *arg)
-{
-	struct uffdio_move move = {
-		.src = (unsigned long)at(arg[1]),
-		.dst = (unsigned long)at(arg[3]),
-		.len = arg[2] * page_size,
-	};
-	int tries;
-
-	/* A page that another processor just looks at is busy for a moment. */
-	for (tries = 0; tries < 100; tries++) {
-		if (!ioctl(arg[0], UFFDIO_MOVE, &move))
-			return 0;
-		if (move.move > 0) {
-			move.src += move.move;
-			move.dst += move.move;
-			move.len -= move.move;
-		} else if (errno != EBUSY && errno != EAGAIN) {
-			return -1;
-		}
-		usleep(1000);
-	}
-	return -1;
-}
-
-/* No longer than this is the target registered: nobody serves its faults. */
-static void uffd_move(int actor, long from, long n, long to)
-{
-	struct cell *cell = cells[actor];
-	long i, uffd = call(actor, do_uffd_open, to, n);
-
-	if (uffd < 0 || call(actor, do_uffd_move, uffd, from, n, to)) {
-		fail("actor %d: UFFDIO_MOVE: %m", actor);
-		return;
-	}
-	must(actor, SYS_close, uffd);
-	for (i = 0; i < n; i++) {
-		cell[to + i].tag = cell[from + i].tag;
-		cell[from + i].tag = ZERO;
-	}
-}
-
 CASE(fault_uffd_copy)
 {
 	long uffd;
@@ -310,26 +218,6 @@ CASE(uffd_move_in_child)
 }
 
 /* ---- pinned pages and breakpoints: copies made outside a fault ---- */
-
-/* arg: page, pages, flags */
-static long do_pin(const long *arg)
-{
-	struct pin_longterm_test pin = {
-		.addr = (unsigned long)at(arg[0]),
-		.size = arg[1] * page_size,
-		.flags = arg[2],
-	};
-	int fd = open("/sys/kernel/debug/gup_test", O_RDWR);
-
-	return fd < 0 || ioctl(fd, PIN_LONGTERM_TEST_START, &pin) ? -1 : fd;
-}
-
-/* arg: what do_pin() returned */
-static long do_unpin(const long *arg)
-{
-	ioctl(arg[0], PIN_LONGTERM_TEST_STOP);
-	return close(arg[0]);
-}
 
 CASE(fork_copies_pinned_pages)
 {
@@ -1223,22 +1111,6 @@ CASE(pageout_and_cold)
 
 /* ---- KSM ---- */
 
-static void ksm_merge(void)
-{
-	long scans = read_number("/sys/kernel/mm/ksm/full_scans");
-	int i;
-
-	write_file("/sys/kernel/mm/ksm/sleep_millisecs", "0");
-	write_file("/sys/kernel/mm/ksm/pages_to_scan", "10000");
-	write_file("/sys/kernel/mm/ksm/run", "1");
-	for (i = 0; i < 2000; i++) {
-		if (read_number("/sys/kernel/mm/ksm/full_scans") >= scans + 4)
-			break;
-		usleep(10000);
-	}
-	write_file("/sys/kernel/mm/ksm/run", "0");
-}
-
 CASE(ksm_and_fork)
 {
 	int b, c;
@@ -1302,10 +1174,10 @@ CASE(huge_page_cut_in_child)
 	put(self->a, 0, HUGE);
 	b = fork_actor(self->a);
 	c = fork_actor(b);
-	unmap(b, 100, 50);
-	cut(c, 200, 10);
-	put(b, 0, 20);
-	put(c, 190, 30);
+	unmap(b, 6 * PART, 3 * PART);
+	cut(c, 12 * PART, PART);
+	put(b, 0, PART);
+	put(c, 11 * PART, 3 * PART);
 	settle();
 	put(self->a, 0, HUGE);
 	settle();
@@ -1321,8 +1193,8 @@ CASE(huge_page_moved_in_child)
 	put(b, 5, 1);
 	move(b, 0, HUGE, 2 * HUGE, 0);
 	c = fork_actor(b);
-	move(c, 2 * HUGE, 128, 4000, 0);
-	put(c, 4010, 20);
+	move(c, 2 * HUGE, 8 * PART, 4000, 0);
+	put(c, 4000 + PART, 2 * PART);
 	settle();
 	put(b, 2 * HUGE, HUGE);
 	settle();
@@ -1339,8 +1211,8 @@ CASE(huge_page_reused_in_child)
 	quit(self->a);
 	put(b, 7, 1);
 	c = fork_actor(b);
-	cut(c, 100, 100);
-	put(c, 150, 20);
+	cut(c, 6 * PART, 6 * PART);
+	put(c, 9 * PART, PART);
 	settle();
 	put(b, 0, HUGE);
 	settle();
@@ -1355,12 +1227,12 @@ CASE(huge_page_collapsed_in_child)
 	b = fork_actor(self->a);
 	c = fork_actor(b);
 	advise(b, 0, HUGE, MADV_HUGEPAGE);
-	put(b, 0, 16);
+	put(b, 0, PART);
 	if (try_advise(b, 0, HUGE, MADV_COLLAPSE))
 		TH_LOG("not collapsed: %m");
 	fork_actor(b);
 	settle();
-	put(c, 100, 10);
+	put(c, 6 * PART, PART);
 	put(b, 0, HUGE);
 	settle();
 }
@@ -1425,21 +1297,10 @@ CASE(compaction)
 
 /* ---- swapoff ---- */
 
-/* The first swap device, as /proc/swaps has it. */
-static bool swap_device(char *name)
-{
-	FILE *swaps = fopen("/proc/swaps", "r");
-	bool have = swaps && fscanf(swaps, "%*[^\n] %63s", name) == 1;
-
-	if (swaps)
-		fclose(swaps);
-	return have;
-}
-
 /* A process with an inherited and an own anon_vma of many families. */
 static int write_and_open(const char *device)
 {
-	const size_t size = 32 * 4096;
+	const size_t size = 32 * page_size;
 	char *area[8];
 	int fd, status;
 	pid_t pid;
@@ -1448,7 +1309,7 @@ static int write_and_open(const char *device)
 		area[i] = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		memset(area[i], 1, size);
-		mprotect(area[i] + size / 2, 4096, PROT_READ);
+		mprotect(area[i] + size / 2, page_size, PROT_READ);
 	}
 	pid = fork();
 	if (!pid) {
@@ -1590,132 +1451,82 @@ CASE(relatives_fault_at_once)
 
 /* ---- anything, in any order ---- */
 
-static int any_actor(int except)
-{
-	int actor;
-
-	do {
-		actor = rand() % ACTORS;
-	} while (!actors[actor].pid || actor == except);
-	return actor;
-}
-
-/* The length of the run from page that is mapped, or not, alike; at most max. */
-static long run_length(int actor, long page, long max)
-{
-	bool mapped = cells[actor][page].tag != NONE;
-	long n = 0;
-
-	while (n < max && page + n < ARENA_PAGES &&
-	       (cells[actor][page + n].tag != NONE) == mapped)
-		n++;
-	return n;
-}
-
-static void any_advice(int actor, long page, long n)
-{
-	static const int advice[] = {
-		MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT, MADV_HUGEPAGE,
-		MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP, MADV_DONTFORK,
-		MADV_DOFORK, MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK,
-		MADV_KEEPONFORK, MADV_COLLAPSE,
-	};
-
-	try_advise(actor, page, n, advice[rand() % (sizeof(advice) / sizeof(*advice))]);
-}
-
-static void any_move(int actor, long page, long n)
-{
-	long to = rand() % (ARENA_PAGES - 256), i;
-
-	if (cells[actor][to].tag != NONE || run_length(actor, to, n) < n)
-		return;
-	try_move(actor, page, n, to, rand() % 4 ? 0 : MREMAP_DONTUNMAP);
-	for (i = 0; i < n && rand() % 2; i += 3)
-		if (cells[actor][to + i].tag != NONE)
-			put(actor, to + i, 1);
-}
-
-static void any_step(int alive)
-{
-	int actor = any_actor(-1);
-	long page = rand() % 24 * 64 + rand() % 2 * (rand() % 64);
-	long n = run_length(actor, page, 1 + rand() % (rand() % 4 ? 64 : 256));
-	int what = rand() % 100;
-
-	if (what < 10 && alive < 16)
-		fork_actor(actor);
-	else if (what < 16 && alive > 3)
-		quit(actor);
-	else if (cells[actor][page].tag == NONE)
-		map(actor, page, n);
-	else if (what < 50)
-		put(actor, page, n);
-	else if (what < 55)
-		unmap(actor, page, n);
-	else if (what < 65)
-		cut(actor, page, n);
-	else if (what < 80)
-		rejoin(actor, page, n);
-	else if (what < 90)
-		any_move(actor, page, n);
-	else
-		any_advice(actor, page, n);
-}
-
-static void any_history(int first, int seed, int steps)
-{
-	int i, k, alive;
-
-	srand(seed);
-	map(first, 0, 24 * 64);
-	for (i = 0; i < steps && !failures; i++) {
-		for (alive = k = 0; k < ACTORS; k++)
-			alive += !!actors[k].pid;
-		any_step(alive);
-		if (i % 100 == 99)
-			settle();
-	}
-	if (failures)
-		printf("# seed %d, before step %d\n", seed, i);
-}
-
 /* RMAP_SEEDS in the environment: how many histories. */
 TEST_F_TIMEOUT(rmap, random_histories, 3600)
 {
 	const char *seeds = getenv("RMAP_SEEDS");
-	int seed, actor;
+	int seed;
 
 	for (seed = 1; seed <= (seeds ? atoi(seeds) : 8) && !failures; seed++) {
 		printf("# random history %d\n", seed);
 		any_history(self->a, seed, 600);
-		for (actor = 0; actor < ACTORS; actor++)
-			if (actors[actor].pid)
-				quit(actor);
+		quit_all();
 		self->a = new_family();
 	}
 }
 
-/* ---- what all tests need ---- */
+/* ---- the counters of CONFIG_DEBUG_RMAP ---- */
 
-static bool prepare(void)
+#define DEBUG_DIR "/sys/kernel/debug/rmap"
+
+static long stat_of(const char *name)
 {
-	char device[64];
+	FILE *file = fopen(DEBUG_DIR "/stat", "r");
+	long value, found = -1;
+	char key[32];
 
-	if (!swap_device(device) &&
-	    (system("echo 256M >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null") ||
-	     swapon("/dev/zram0", 0)))
-		return false;
-	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
-	write_file("/proc/sys/vm/drop_caches", "4");	/* no message for each */
-	return !failures;
+	while (file && fscanf(file, "%31s %ld", key, &value) == 2)
+		if (!strcmp(key, name))
+			found = value;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+CASE(debug_counters)
+{
+	static const char * const what[] = { "walks", "vmas_visited", "ptes_found" };
+	static const long expected[] = { 1, 6, 6 };
+	long nodes, vmas, least[3] = { LONG_MAX, LONG_MAX, LONG_MAX }, before[3];
+	int child[5], i, k;
+
+	if (access(DEBUG_DIR, F_OK))
+		SKIP(return, "needs CONFIG_DEBUG_RMAP");
+	map(self->a, 0, 8);
+	put(self->a, 0, 8);
+	nodes = stat_of("nodes");
+	vmas = stat_of("vmas");
+	for (i = 0; i < 5; i++) {
+		child[i] = fork_actor(self->a);
+		put(child[i], 0, 1);
+	}
+	EXPECT_LE(nodes + 5, stat_of("nodes"));
+	EXPECT_LE(vmas + 5, stat_of("vmas"));
+	EXPECT_LE(stat_of("families"), stat_of("nodes"));
+
+	/* Someone else may walk at the same time: try a few times. */
+	write_file(DEBUG_DIR "/check", "0");
+	for (i = 0; i < 5; i++) {
+		for (k = 0; k < 3; k++)
+			before[k] = stat_of(what[k]);
+		mark_idle(pfn(self->a, 4));
+		for (k = 0; k < 3; k++)
+			least[k] = MIN(least[k], stat_of(what[k]) - before[k]);
+	}
+	write_file(DEBUG_DIR "/check", "1");
+	for (k = 0; k < 3; k++)
+		EXPECT_EQ(expected[k], least[k]);
+
+	for (i = 0; i < 5; i++)
+		quit(child[i]);
+	EXPECT_LE(stat_of("nodes"), nodes);
+	EXPECT_LE(stat_of("vmas"), vmas);
+	settle();
+	EXPECT_LT(0, stat_of("audits"));
+	EXPECT_EQ(0, stat_of("mismatches"));
 }
 
 int main(int argc, char **argv)
 {
-	if (!prepare()) {
-		printf("Bail out! needs root, swap or zram, and cgroup v2\n");
-		return KSFT_SKIP;
-	}
-	return test_harness_run(argc, argv);
+	return run_cases(argc, argv);
 }

@@ -4,10 +4,12 @@
 # For a guest that has nothing else to lose: DISK is overwritten.
 #
 # usage: storm [options of rmap_storm]
-# environment: DISK (default /dev/vda), ZRAM_SIZE (default 96M)
+# environment: DISK (default /dev/vda), ZRAM_SIZE (default 96M),
+#	PROGRAM (default rmap_storm): what to run instead
 
 DISK=${DISK:-/dev/vda}
 ZRAM_SIZE=${ZRAM_SIZE:-96M}
+PROGRAM=${PROGRAM:-rmap_storm}
 DIR=/tmp/rmap_storm
 
 fail()
@@ -37,7 +39,7 @@ mkdir -p "$DIR"
 mke2fs -b 4096 "/dev/zram$n" >/dev/null 2>&1 || fail "cannot make ext2 on /dev/zram$n"
 mount -t ext2 "/dev/zram$n" "$DIR" || fail "cannot mount /dev/zram$n"
 
-rmap_storm --dir "$DIR" "$@"
+"$PROGRAM" --dir "$DIR" "$@"
 status=$?
 
 umount "$DIR"
