@@ -3,16 +3,18 @@
 
 FLAVOR ?= patched
 ARCH ?= x86_64
+MINUTES ?= 60
 STAGE := . scripts/lib.sh && stage
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 export ARCH
 
-.PHONY: run test boot where deps base compose refresh series kernel guest \
-	bench-fork bench-walk kselftests help clean
+.PHONY: run test test-all fuzz soak boot where deps base compose refresh series kernel guest \
+	bench-fork bench-walk bench-unmap kselftests mutants mutants-kernel coverage help clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@echo "With ARCH=ppc64le or ARCH=ppc64, PAGES=4k|64k and MMU=radix|hash: that machine, not x86_64."
 
 run: deps base compose kernel guest ## build everything, boot it, run the storm, print the report
 	@$(STAGE) "storm" scripts/storm
@@ -20,7 +22,16 @@ run: deps base compose kernel guest ## build everything, boot it, run the storm,
 test: deps ## every check there is, one summary
 	@scripts/test
 
-boot: deps base compose ## boot FLAVOR=stock|patched|debug with INITRD=file [SMP=n] [MEM=size] [QEMU_ARGS=..]
+test-all: deps ## the same, and every kind of 64-bit PowerPC: byte order, page size, MMU
+	@scripts/test --all
+
+fuzz: deps base compose ## random system calls on FLAVOR, every page checked
+	@$(STAGE) "fuzz $(FLAVOR)" scripts/fuzz $(FLAVOR)
+
+soak: deps base compose ## MINUTES=n of storms, fuzz and harness with fresh seeds
+	@scripts/soak $(MINUTES)
+
+boot: deps base compose ## boot FLAVOR=stock|patched|debug|kcsan with INITRD=file [SMP=n] [MEM=size] [QEMU_ARGS=..]
 	@scripts/boot $(FLAVOR)
 
 where: ## print the path of the bootable image of FLAVOR and ARCH, built first if needed
@@ -54,8 +65,20 @@ bench-fork: compose ## what fork costs, stock and patched side by side
 bench-walk: compose ## what a walk costs, stock and patched side by side
 	@scripts/bench walk
 
-kselftests: compose ## the stock mm selftests, stock and patched compared
-	@scripts/kselftests
+bench-unmap: compose ## what unmapping costs, stock and patched side by side
+	@scripts/bench unmap
+
+kselftests: deps compose ## all mm selftests of the kernel, in Debian, stock and patched compared, on ARCH
+	@$(STAGE) "kselftests $(ARCH)" scripts/kselftests
+
+mutants: compose ## break mm/anon_vma.c in one place at a time: the harness must notice
+	@make -C tools/testing/rmap/harness -s -j$$(nproc) mutants
+
+mutants-kernel: compose ## break mm/rmap*.c in one place at a time, boot it: a test must notice
+	@scripts/mutants
+
+coverage: compose ## which lines of mm/rmap*.c and mm/anon_vma.c the booted tests reach
+	@scripts/coverage
 
 clean: ## remove everything made
 	rm -rf build

@@ -24,6 +24,31 @@ die()
 	exit 1
 }
 
+# What the kernel, the compilers and configs/ call ARCH, and where its image is. PAGES and
+# MMU choose between the kinds of ppc64le and of ppc64, which is big-endian.
+# shellcheck disable=SC2034 # for those who call it
+machine()
+{
+	ARCH=${ARCH:-x86_64}
+	case $ARCH in
+	x86_64)
+		[ -z "${PAGES:-}${MMU:-}" ] || die "$ARCH has no choice of PAGES or MMU"
+		KARCH=x86_64 CROSS='' IMAGE=arch/x86/boot/bzImage CONFIGS=$ARCH MACHINE=$ARCH
+		;;
+	ppc64le | ppc64)
+		[ "$ARCH" = ppc64 ] || PAGES=${PAGES:-64k}
+		PAGES=${PAGES:-4k} MMU=${MMU:-radix}
+		[[ $PAGES-$MMU =~ ^(4k|64k)-(radix|hash)$ ]] ||
+			die "no PAGES=$PAGES with MMU=$MMU: 4k or 64k, radix or hash"
+		KARCH=powerpc CROSS=${ARCH/ppc/powerpc}-linux-gnu- IMAGE=vmlinux
+		CONFIGS="powerpc powerpc-$PAGES $ARCH" MACHINE=$ARCH-$PAGES
+		export PAGES MMU
+		;;
+	*) die "no architecture '$ARCH': x86_64, ppc64le or ppc64" ;;
+	esac
+	export ARCH
+}
+
 # stage NAME COMMAND...: name the stage, run it, say how long it took.
 stage()
 {
