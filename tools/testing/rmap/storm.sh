@@ -25,8 +25,10 @@ swap_on()
 	swapon "$1" || fail "cannot swap to $1"
 }
 
-# Kick kswapd early: a guest this slow may otherwise run out of memory with free swap.
+# Kick kswapd early, and keep pages free beside each other: a guest this slow may otherwise
+# run out of memory with free swap, or for the four pages of a kernel stack.
 echo 300 >/proc/sys/vm/watermark_scale_factor
+echo 16384 >/proc/sys/vm/min_free_kbytes
 
 echo "$ZRAM_SIZE" >/sys/block/zram0/disksize || fail "no zram of $ZRAM_SIZE"
 swap_on /dev/zram0

@@ -167,17 +167,24 @@ static bool time_is_over(const struct result *r, u64 started)
 	u64 least = storm->opt.seconds * 1000000000ull;
 	u64 now = now_ns() - started;
 
+	/* What has failed need not go on. */
+	if (get(&storm->killed))
+		return true;
 	if (now < least)
 		return master_is_gone();
 	return now > EXTRA_TIME * least || master_is_gone() ||
 	       times_ram(swapped_out_since(&r->start)) >= storm->opt.turnover;
 }
 
+/*
+ * Not by the count of those alive: who has been killed takes himself out of that only
+ * when his parent reaps him, which may be parked.
+ */
 static bool all_parked(const struct result *r, u64 started)
 {
 	(void)r;
 	(void)started;
-	return get(&storm->parked) >= get(&storm->alive);
+	return get(&storm->parked) >= sys_cgroup_processes();
 }
 
 static bool all_gone(const struct result *r, u64 started)
@@ -186,7 +193,7 @@ static bool all_gone(const struct result *r, u64 started)
 
 	(void)r;
 	(void)started;
-	return !reap_children(&ignored) && !get(&storm->alive);
+	return !reap_children(&ignored) && !sys_cgroup_processes();
 }
 
 static bool watch(struct result *r, const char *what,
@@ -313,13 +320,13 @@ static void run_storm(const struct storm_opt *opt, struct result *r)
 	if (watch(r, "parking", all_parked))
 		reclaim_all(r);
 	else
-		r->stuck = get(&storm->alive) - get(&storm->parked);
+		r->stuck = sys_cgroup_processes() - get(&storm->parked);
 	if (opt->damage == DAMAGE_LEAK)
 		look_for_leaks(r);
 
 	enter(PHASE_VERIFY);
 	if (!watch(r, "verify", all_gone)) {
-		r->stuck += get(&storm->alive);
+		r->stuck += sys_cgroup_processes();
 		kill_all();
 	}
 	sys_ksm_stop();

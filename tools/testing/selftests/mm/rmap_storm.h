@@ -203,6 +203,7 @@ bool sys_cgroup_make(void);
 bool sys_cgroup_join(void);
 void sys_cgroup_kill(void);
 void sys_cgroup_remove(void);
+unsigned int sys_cgroup_processes(void);
 u64 sys_cgroup_memory(void);	/* resident and swapped, bytes */
 void sys_cgroup_reclaim(void);
 void sys_drain(void);

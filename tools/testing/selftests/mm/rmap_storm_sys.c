@@ -2,6 +2,7 @@
 /* What the kernel says to the storm: cgroup, vmstat, slabs, KSM, pagemap. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,21 @@ void sys_cgroup_kill(void)
 void sys_cgroup_remove(void)
 {
 	rmdir(CGROUP);
+}
+
+/* Zombies are not listed. Too many if the list cannot be read. */
+unsigned int sys_cgroup_processes(void)
+{
+	FILE *procs = fopen(CGROUP "/cgroup.procs", "r");
+	unsigned int n = 0;
+	int pid;
+
+	if (!procs)
+		return UINT_MAX;
+	while (fscanf(procs, "%d", &pid) == 1)
+		n++;
+	fclose(procs);
+	return n;
 }
 
 u64 sys_cgroup_memory(void)
