@@ -122,45 +122,42 @@ bool rmap_lock_node(struct rmap_walk_control *rwc, struct anon_vma *node)
 	return true;
 }
 
-static bool lock_anon(struct rmap_iter *iter)
+static struct anon_vma *lock_anon(struct folio *folio,
+				  struct rmap_walk_control *rwc, bool locked)
 {
-	struct rmap_walk_control *rwc = iter->rwc;
-	struct folio *folio = iter->folio;
+	struct anon_vma *node;
 
-	if (iter->locked) {
-		iter->node = folio_anon_vma(folio);
-		return !WARN_ON_ONCE(!iter->node);
+	if (locked) {
+		node = folio_anon_vma(folio);
+		WARN_ON_ONCE(!node);
+		return node;
 	}
-	if (!rwc) {
-		iter->node = folio_lock_anon_vma_read(folio, NULL);
-	} else if (rwc->anon_lock) {
-		iter->node = rwc->anon_lock(folio, rwc);
-	} else {
-		/* The caller keeps the node, whether the folio is mapped or not. */
-		iter->node = folio_anon_vma(folio);
-		if (iter->node && !rmap_lock_node(rwc, iter->node))
-			iter->node = NULL;
-	}
-	return iter->node;
+	if (!rwc)
+		return folio_lock_anon_vma_read(folio, NULL);
+	if (rwc->anon_lock)
+		return rwc->anon_lock(folio, rwc);
+	/* The caller keeps the node, whether the folio is mapped or not. */
+	node = folio_anon_vma(folio);
+	if (node && !rmap_lock_node(rwc, node))
+		return NULL;
+	return node;
 }
 
 /* The folio lock keeps truncation from taking the mapping away. */
-static bool lock_file(struct rmap_iter *iter)
+static struct address_space *lock_file(struct folio *folio,
+				       struct rmap_walk_control *rwc, bool locked)
 {
-	struct address_space *mapping = folio_mapping(iter->folio);
+	struct address_space *mapping = folio_mapping(folio);
 
-	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(iter->folio), iter->folio);
-	if (!mapping)
-		return false;
-	if (!iter->locked && !i_mmap_trylock_read(mapping)) {
-		if (iter->rwc && iter->rwc->try_lock) {
-			iter->rwc->contended = true;
-			return false;
-		}
-		i_mmap_lock_read(mapping);
+	VM_WARN_ON_ONCE_FOLIO(!folio_test_locked(folio), folio);
+	if (!mapping || locked || i_mmap_trylock_read(mapping))
+		return mapping;
+	if (rwc && rwc->try_lock) {
+		rwc->contended = true;
+		return NULL;
 	}
-	iter->mapping = mapping;
-	return true;
+	i_mmap_lock_read(mapping);
+	return mapping;
 }
 
 /* The index is read under the lock: UFFDIO_MOVE changes it. */
@@ -172,32 +169,47 @@ static void set_range(struct rmap_iter *iter)
 
 /**
  * rmap_first - begin a walk; see rmap_for_each_vma()
- * @iter: the position, of which folio, rwc and locked are set, all else is zero
+ * @iter: the position; need not be initialized
+ * @folio: the folio
+ * @rwc: &struct rmap_walk_control of which anon_lock, try_lock and contended
+ *	are used here; or NULL: wait for locks, and if the folio is anonymous
+ *	do nothing once it is not mapped
+ * @locked: the caller holds the lock, and keeps it
  *
  * Return: the first vma, or NULL if there is none or the lock was contended.
  */
-struct vm_area_struct *rmap_first(struct rmap_iter *iter)
+struct vm_area_struct *rmap_first(struct rmap_iter *iter, struct folio *folio,
+				  struct rmap_walk_control *rwc, bool locked)
 {
 	struct anon_vma_iter *pos = &iter->pos;
 	struct vm_area_struct *vma = NULL;
 
 	rmap_stat_add(RMAP_WALKS, 1);
-	if (!folio_test_anon(iter->folio)) {
+	iter->folio = folio;
+	iter->rwc = rwc;
+	iter->locked = locked;
+	if (!folio_test_anon(folio)) {
 		iter->kind = RMAP_FILE;
-		if (!lock_file(iter))
+		iter->mapping = lock_file(folio, rwc, locked);
+		if (!iter->mapping)
 			return NULL;
 		set_range(iter);
 		vma = vma_interval_tree_iter_first(&iter->mapping->i_mmap,
 						   pos->first, pos->last);
-	} else if (likely(!folio_test_ksm(iter->folio))) {
+	} else if (likely(!folio_test_ksm(folio))) {
 		iter->kind = RMAP_ANON;
-		if (!lock_anon(iter))
+		iter->node = lock_anon(folio, rwc, locked);
+		if (!iter->node)
 			return NULL;
 		set_range(iter);
 		vma = anon_vma_iter_first(pos, iter->node, pos->first, pos->last);
-	} else if (!WARN_ON_ONCE(iter->locked)) {
+	} else {
 		iter->kind = RMAP_KSM;
-		vma = ksm_rmap_next(iter, NULL);
+		iter->node = NULL;
+		iter->item = NULL;
+		iter->forks = false;
+		if (!WARN_ON_ONCE(locked))
+			vma = ksm_rmap_next(iter, NULL);
 	}
 	if (vma)
 		rmap_stat_add(RMAP_VMAS_VISITED, 1);
@@ -212,26 +224,26 @@ void rmap_end(struct rmap_iter *iter)
 {
 	if (iter->locked)
 		return;
-	if (iter->mapping)
-		i_mmap_unlock_read(iter->mapping);
-	else if (iter->node)
+	if (iter->kind == RMAP_FILE) {
+		if (iter->mapping)
+			i_mmap_unlock_read(iter->mapping);
+	} else if (iter->node) {
 		anon_vma_unlock_read(iter->node);
+	}
 }
 
 static void walk(struct folio *folio, struct rmap_walk_control *rwc, bool locked)
 {
-	DEFINE_RMAP_ITER(iter, folio, rwc, locked);
+	struct rmap_iter iter __uninitialized;
 	struct vm_area_struct *vma;
 
-	rmap_for_each_vma(vma, &iter) {
+	rmap_for_each_vma(vma, &iter, folio, rwc, locked) {
 		unsigned long address = rmap_address(&iter, vma);
 
 		VM_WARN_ON_ONCE(address == -EFAULT);
 		if (rwc->invalid_vma && rwc->invalid_vma(vma, rwc->arg))
 			continue;
 		if (!rwc->rmap_one(folio, vma, address, rwc->arg))
-			break;
-		if (rwc->done && rwc->done(folio))
 			break;
 	}
 	rmap_end(&iter);

@@ -24,15 +24,18 @@ enum rmap_kind {
 /**
  * struct rmap_iter - position of a walk of the vmas that may map a folio
  * @folio: the folio
- * @rwc: how to lock, or NULL; see DEFINE_RMAP_ITER()
+ * @rwc: how to lock, or NULL; see rmap_first()
  * @kind: of @folio
  * @locked: the caller holds the lock, and keeps it
  * @forks: second turn through the items, for vmas of other processes
- * @mapping: whose i_mmap is locked and looked at, if any
- * @node: whose family is locked, if any
+ * @mapping: of a file: whose i_mmap is locked and looked at, if any
+ * @node: of an anonymous folio: whose family is locked, if any
  * @pos: linear indices of the folio's first and last page (KSM: in the current
  *	family); position in the subtree of @node
  * @item: current KSM item, NULL before the first
+ *
+ * Declare it __uninitialized: rmap_first() sets what the kind of folio needs,
+ * and to clear it all for each walk takes longer than that.
  */
 struct rmap_iter {
 	struct folio *folio;
@@ -57,37 +60,8 @@ static inline struct vm_area_struct *ksm_rmap_next(struct rmap_iter *iter,
 }
 #endif
 
-/**
- * DEFINE_RMAP_ITER - a walk of the vmas that may map a folio
- * @name: of the variable
- * @_folio: the folio
- * @_rwc: &struct rmap_walk_control of which anon_lock, try_lock and contended
- *	are used here; or NULL: wait for locks, and if the folio is anonymous
- *	do nothing once it is not mapped
- * @_locked: the caller holds the lock
- *
- * Names every member: what is left out costs more than what is set to zero.
- */
-#define DEFINE_RMAP_ITER(name, _folio, _rwc, _locked)	\
-	struct rmap_iter name = {			\
-		.folio = _folio,			\
-		.rwc = _rwc,				\
-		.kind = RMAP_ANON,			\
-		.locked = _locked,			\
-		.forks = false,				\
-		.mapping = NULL,			\
-		.node = NULL,				\
-		.pos = {				\
-			.top = NULL,			\
-			.node = NULL,			\
-			.first = 0,			\
-			.last = 0,			\
-			.more = false,			\
-		},					\
-		.item = NULL,				\
-	}
-
-struct vm_area_struct *rmap_first(struct rmap_iter *iter);
+struct vm_area_struct *rmap_first(struct rmap_iter *iter, struct folio *folio,
+				  struct rmap_walk_control *rwc, bool locked);
 void rmap_end(struct rmap_iter *iter);
 bool rmap_lock_node(struct rmap_walk_control *rwc, struct anon_vma *node);
 
@@ -111,12 +85,16 @@ static inline struct vm_area_struct *rmap_next(struct rmap_iter *iter,
 /**
  * rmap_for_each_vma - visit the vmas that may map a folio
  * @vma: set to each vma in turn
- * @iter: the position, see DEFINE_RMAP_ITER()
+ * @iter: the position
+ * @folio: the folio
+ * @rwc: see rmap_first()
+ * @locked: the caller holds the lock
  *
  * rmap_end() must follow, however the loop is left. See rmap_walk().
  */
-#define rmap_for_each_vma(vma, iter)					\
-	for ((vma) = rmap_first(iter); (vma); (vma) = rmap_next((iter), (vma)))
+#define rmap_for_each_vma(vma, iter, folio, rwc, locked)		\
+	for ((vma) = rmap_first((iter), (folio), (rwc), (locked)); (vma); \
+	     (vma) = rmap_next((iter), (vma)))
 
 /* Where the folio, or the part that @vma has room for, begins. */
 static inline unsigned long rmap_address(const struct rmap_iter *iter,

@@ -282,7 +282,7 @@ int folio_referenced(struct folio *folio, int is_locked,
 	struct referenced ref = {
 		.mapcount = folio_mapcount(folio),
 	};
-	DEFINE_RMAP_ITER(iter, folio, &rwc, false);
+	struct rmap_iter iter __uninitialized;
 	struct vm_area_struct *vma;
 	bool we_locked = false;
 
@@ -296,7 +296,7 @@ int folio_referenced(struct folio *folio, int is_locked,
 			return 1;
 	}
 
-	rmap_for_each_vma(vma, &iter)
+	rmap_for_each_vma(vma, &iter, folio, &rwc, false)
 		if (is_counted(vma, memcg) &&
 		    !referenced_in(folio, vma, rmap_address(&iter, vma), &ref))
 			break;

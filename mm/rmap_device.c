@@ -104,13 +104,13 @@ static bool lend_in(struct folio *folio, struct vm_area_struct *vma,
 /* The entries of a file's page would be missed when it is written back. */
 static bool lend(struct folio *folio, struct loan *loan)
 {
-	DEFINE_RMAP_ITER(iter, folio, NULL, false);
+	struct rmap_iter iter __uninitialized;
 	struct vm_area_struct *vma;
 
 	if (!folio_test_anon(folio) || folio_test_hugetlb(folio))
 		return false;
 
-	rmap_for_each_vma(vma, &iter)
+	rmap_for_each_vma(vma, &iter, folio, NULL, false)
 		if (!lend_in(folio, vma, rmap_address(&iter, vma), loan) ||
 		    !folio_mapped(folio))
 			break;

@@ -727,10 +727,10 @@ void try_to_unmap(struct folio *folio, enum ttu_flags flags)
 {
 	struct unmapping um = UNMAPPING(folio, flags);
 	const bool locked = flags & TTU_RMAP_LOCKED;
-	DEFINE_RMAP_ITER(iter, folio, NULL, locked);
+	struct rmap_iter iter __uninitialized;
 	struct vm_area_struct *vma;
 
-	rmap_for_each_vma(vma, &iter)
+	rmap_for_each_vma(vma, &iter, folio, NULL, locked)
 		if (!visit_entries(&um, vma, rmap_address(&iter, vma), flags,
 				   unmap_entry) ||
 		    !folio_mapped(folio))
@@ -776,7 +776,7 @@ void try_to_migrate(struct folio *folio, enum ttu_flags flags)
 {
 	struct unmapping um = UNMAPPING(folio, flags);
 	const bool locked = flags & TTU_RMAP_LOCKED;
-	DEFINE_RMAP_ITER(iter, folio, NULL, locked);
+	struct rmap_iter iter __uninitialized;
 	struct vm_area_struct *vma;
 
 	if (WARN_ON_ONCE(flags & (TTU_IGNORE_MLOCK | TTU_HWPOISON)))
@@ -786,7 +786,7 @@ void try_to_migrate(struct folio *folio, enum ttu_flags flags)
 	    !folio_is_device_coherent(folio))
 		return;
 
-	rmap_for_each_vma(vma, &iter)
+	rmap_for_each_vma(vma, &iter, folio, NULL, locked)
 		if (!migrate_in(&um, vma, rmap_address(&iter, vma), flags) ||
 		    !folio_mapped(folio))
 			break;

@@ -496,7 +496,6 @@ page_vma_mapped_walk_skip(struct page_vma_mapped_walk *pvmw, unsigned int nr)
  * @contended: set if the walk ended because of that
  * @rmap_one: called with the address where the vma would map the folio, or the
  *	first page of it that the vma has; returns false to end the walk
- * @done: returns non-zero to end the walk; or NULL
  * @anon_lock: finds and locks the node of an anonymous folio, if the caller
  *	does not keep the node otherwise; or NULL
  * @invalid_vma: returns true if a vma is to be left out; or NULL
@@ -507,7 +506,6 @@ struct rmap_walk_control {
 	bool contended;
 	bool (*rmap_one)(struct folio *folio, struct vm_area_struct *vma,
 			 unsigned long address, void *arg);
-	int (*done)(struct folio *folio);
 	struct anon_vma *(*anon_lock)(struct folio *folio,
 				      struct rmap_walk_control *rwc);
 	bool (*invalid_vma)(struct vm_area_struct *vma, void *arg);
