@@ -123,19 +123,19 @@ static inline bool same_page(struct page *page, bool anon, bool exclusive)
 	       (!anon || PageAnonExclusive(page) == exclusive);
 }
 
-/* How many ptes go together, the first being @run->pte, of @run->page. */
-static unsigned int run_length(const struct unmapping *um,
-			       const struct pte_run *run, bool restorable)
+/* How many ptes go together, the first being @run.pte, of @run.page. */
+static unsigned int run_length(const struct unmapping *um, struct pte_run run,
+			       bool restorable)
 {
 	const bool anon = folio_test_anon(um->folio);
 	unsigned int nr, i = 1;
 
-	if (PageHWPoison(run->page) || (restorable && !RUNS_OF_ANON))
+	if (PageHWPoison(run.page) || (restorable && !RUNS_OF_ANON))
 		return 1;
-	nr = same_ptes(um, run->pte, restorable);
+	nr = same_ptes(um, run.pte, restorable);
 	if (!restorable)
 		return nr;
-	while (i < nr && same_page(run->page + i, anon, run->exclusive))
+	while (i < nr && same_page(run.page + i, anon, run.exclusive))
 		i++;
 	return i;
 }
@@ -154,7 +154,7 @@ static __always_inline void find_run(const struct unmapping *um,
 	run->exclusive = folio_test_anon(um->folio) &&
 			 PageAnonExclusive(run->page);
 	if (large)
-		run->nr = run_length(um, run, restorable);
+		run->nr = run_length(um, *run, restorable);
 }
 
 /* The TLBs are flushed now, or the task has noted that it must. */
@@ -176,6 +176,9 @@ static __always_inline pte_t clear_and_flush(struct unmapping *um,
 	} else {
 		flush_cache_range(vma, start, end);
 		pte = get_and_clear_full_ptes(mm, start, um->pvmw.pte, run->nr, 0);
+		/* Joining the dirty bits may have set this as well. */
+		if (!pte_soft_dirty(run->pte))
+			pte = pte_clear_soft_dirty(pte);
 	}
 	if (later)
 		rmap_flush_later(mm, pte, start, end);
@@ -187,12 +190,7 @@ static __always_inline pte_t clear_and_flush(struct unmapping *um,
 /* Clear the ptes of a run. Whoever found the folio clean has to look again. */
 static __always_inline void take_run(struct unmapping *um, struct pte_run *run)
 {
-	const bool soft_dirty = pte_soft_dirty(run->pte);
-
 	run->pte = clear_and_flush(um, run);
-	/* Joining the dirty bits may have set this as well. */
-	if (!soft_dirty)
-		run->pte = pte_clear_soft_dirty(run->pte);
 	if (pte_dirty(run->pte))
 		folio_mark_dirty(um->folio);
 }
@@ -220,32 +218,32 @@ static __always_inline enum step finish_run(struct unmapping *um,
 }
 
 /* The process has that much less; remember how much it had at most. */
-static inline void lower_rss(struct unmapping *um, struct pte_run *run)
+static inline void lower_rss(struct mm_struct *mm, int counter, unsigned int nr)
 {
-	struct mm_struct *mm = um->pvmw.vma->vm_mm;
-
 	update_hiwater_rss(mm);
-	add_mm_counter(mm, mm_counter(um->folio), -(long)run->nr);
+	add_mm_counter(mm, counter, -(long)nr);
 }
 
 /* An access shall fault, and the fault kill. */
-static void poison_pte(struct unmapping *um, struct pte_run *run)
+static void poison_pte(struct unmapping *um, struct page *page)
 {
-	lower_rss(um, run);
-	set_pte_at(um->pvmw.vma->vm_mm, um->pvmw.address, um->pvmw.pte,
-		   swp_entry_to_pte(make_hwpoison_entry(run->page)));
+	struct mm_struct *mm = um->pvmw.vma->vm_mm;
+
+	lower_rss(mm, mm_counter(um->folio), 1);
+	set_pte_at(mm, um->pvmw.address, um->pvmw.pte,
+		   swp_entry_to_pte(make_hwpoison_entry(page)));
 }
 
 /*
  * The entries stay cleared, as the page is in a file, or nobody wants it. A
  * file's page that userfaultfd has write-protected leaves a mark.
  */
-static inline void drop_ptes(struct unmapping *um, struct pte_run *run)
+static __always_inline void drop_ptes(struct unmapping *um, struct pte_run *run)
 {
 	struct vm_area_struct *vma = um->pvmw.vma;
 	unsigned int i;
 
-	lower_rss(um, run);
+	lower_rss(vma->vm_mm, mm_counter(um->folio), run->nr);
 	if (likely(!userfaultfd_wp(vma)))
 		return;
 	for (i = 0; i < run->nr; i++)
@@ -300,15 +298,13 @@ static inline void join_mmlist(struct mm_struct *mm)
 
 static bool dup_swap_entries(swp_entry_t entry, unsigned int nr)
 {
-	unsigned int i;
+	unsigned int i = 0;
 
-	for (i = 0; i < nr; i++) {
-		if (swap_duplicate(entry) < 0)
-			break;
+	while (likely(swap_duplicate(entry) >= 0)) {
+		if (++i == nr)
+			return true;
 		entry.val++;
 	}
-	if (likely(i == nr))
-		return true;
 	entry.val -= i;
 	if (i)
 		swap_free_nr(entry, i);
@@ -348,7 +344,7 @@ static bool swap_out_ptes(struct unmapping *um, struct pte_run *run)
 		return false;
 	}
 	join_mmlist(mm);
-	lower_rss(um, run);
+	lower_rss(mm, MM_ANONPAGES, run->nr);
 	add_mm_counter(mm, MM_SWAPENTS, run->nr);
 	for (i = 0; i < run->nr; i++) {
 		set_pte_at(mm, address, um->pvmw.pte + i,
@@ -365,7 +361,7 @@ static enum step unmap_run(struct unmapping *um, struct pte_run *run)
 	struct folio *folio = um->folio;
 
 	if (unlikely(um->flags & TTU_HWPOISON) && PageHWPoison(run->page)) {
-		poison_pte(um, run);
+		poison_pte(um, run->page);
 	} else if (is_unused(um, run) || !folio_test_anon(folio)) {
 		drop_ptes(um, run);
 	} else if (WARN_ON_ONCE(folio_test_swapbacked(folio) !=
@@ -568,7 +564,7 @@ static enum step migrate_ptes(struct unmapping *um, pte_t pte)
 	find_run(um, &run, true);
 	take_run(um, &run);
 	if (PageHWPoison(run.page))
-		poison_pte(um, &run);
+		poison_pte(um, run.page);
 	else if (is_unused(um, &run))
 		drop_ptes(um, &run);
 	else if (!migrate_run(um, &run))
@@ -700,15 +696,16 @@ visit_entries(struct unmapping *um, struct vm_area_struct *vma,
 	return step != STEP_ABORT;
 }
 
-/* For each vma, visit_entries() sets the rest. */
-#define UNMAPPING(_folio, _flags) {					\
-	.pvmw = {							\
-		.pfn = folio_pfn(_folio),				\
-		.nr_pages = folio_nr_pages(_folio),			\
-		.pgoff = folio_pgoff(_folio),				\
-		.flags = (_flags) & TTU_SYNC ? PVMW_SYNC : 0,		\
-	},								\
-	.folio = (_folio),						\
+/* What is the same in each vma. visit_entries() sets the rest. */
+static __always_inline void begin_unmapping(struct unmapping *um,
+					    struct folio *folio,
+					    enum ttu_flags flags)
+{
+	um->pvmw.pfn = folio_pfn(folio);
+	um->pvmw.nr_pages = folio_nr_pages(folio);
+	um->pvmw.pgoff = folio_pgoff(folio);
+	um->pvmw.flags = flags & TTU_SYNC ? PVMW_SYNC : 0;
+	um->folio = folio;
 }
 
 /**
@@ -725,11 +722,12 @@ visit_entries(struct unmapping *um, struct vm_area_struct *vma,
  */
 void try_to_unmap(struct folio *folio, enum ttu_flags flags)
 {
-	struct unmapping um = UNMAPPING(folio, flags);
 	const bool locked = flags & TTU_RMAP_LOCKED;
+	struct unmapping um __uninitialized;
 	struct rmap_iter iter __uninitialized;
 	struct vm_area_struct *vma;
 
+	begin_unmapping(&um, folio, flags);
 	rmap_for_each_vma(vma, &iter, folio, NULL, locked)
 		if (!visit_entries(&um, vma, rmap_address(&iter, vma), flags,
 				   unmap_entry) ||
@@ -774,8 +772,8 @@ static bool migrate_in(struct unmapping *um, struct vm_area_struct *vma,
  */
 void try_to_migrate(struct folio *folio, enum ttu_flags flags)
 {
-	struct unmapping um = UNMAPPING(folio, flags);
 	const bool locked = flags & TTU_RMAP_LOCKED;
+	struct unmapping um __uninitialized;
 	struct rmap_iter iter __uninitialized;
 	struct vm_area_struct *vma;
 
@@ -786,6 +784,7 @@ void try_to_migrate(struct folio *folio, enum ttu_flags flags)
 	    !folio_is_device_coherent(folio))
 		return;
 
+	begin_unmapping(&um, folio, flags);
 	rmap_for_each_vma(vma, &iter, folio, NULL, locked)
 		if (!migrate_in(&um, vma, rmap_address(&iter, vma), flags) ||
 		    !folio_mapped(folio))
