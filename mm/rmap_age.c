@@ -48,7 +48,8 @@ static inline bool maps_page(pte_t pte, unsigned long pfn)
  * How many entries, from the one found on, map successive pages of the folio.
  * Most often they do not differ in anything else.
  */
-static unsigned int count_run(struct page_vma_mapped_walk *pvmw, bool *young)
+static __always_inline unsigned int count_run(struct page_vma_mapped_walk *pvmw,
+					      bool *young)
 {
 	pte_t *start = pvmw->pte, *ptep = start, *end;
 	pte_t pte = ptep_get(ptep), next;
@@ -81,20 +82,18 @@ static unsigned int count_run(struct page_vma_mapped_walk *pvmw, bool *young)
  * Multi-gen LRU looks at the neighbours of an entry that is young. If it is
  * not, there is nothing to do unless a secondary MMU knows better.
  */
-static unsigned int look_around(struct page_vma_mapped_walk *pvmw, bool *young)
+static bool look_around(struct page_vma_mapped_walk *pvmw, unsigned int nr)
 {
 	const bool secondary = mm_has_notifiers(pvmw->vma->vm_mm);
-	bool some;
-	const unsigned int nr = count_run(pvmw, &some);
-	unsigned int i;
+	bool young = false;
 
-	for (i = 0; i < nr; i++) {
-		if (i)
-			page_vma_mapped_walk_skip(pvmw, 1);
+	for (;;) {
 		if (secondary || pte_young(ptep_get(pvmw->pte)))
-			*young |= lru_gen_look_around(pvmw);
+			young |= lru_gen_look_around(pvmw);
+		if (!--nr)
+			return young;
+		page_vma_mapped_walk_skip(pvmw, 1);
 	}
-	return nr;
 }
 
 #ifndef clear_flush_young_ptes
@@ -110,47 +109,58 @@ static int clear_flush_young_ptes(struct vm_area_struct *vma,
 }
 #endif
 
-/* The same as far as it goes: no neighbours. Few are young, so test first. */
-static unsigned int clear_young_ptes(struct page_vma_mapped_walk *pvmw,
-				     bool *young)
-{
-	struct vm_area_struct *vma = pvmw->vma;
-	unsigned long address = pvmw->address;
-	unsigned int nr = 1;
-	bool some = true;
-
-	if (pvmw->nr_pages > 1)
-		nr = count_run(pvmw, &some);
-	if (some)
-		*young |= clear_flush_young_ptes(vma, address, pvmw->pte, nr);
-	*young |= mmu_notifier_clear_flush_young(vma->vm_mm, address,
-						 address + nr * PAGE_SIZE);
-	if (nr > 1)
-		page_vma_mapped_walk_skip(pvmw, nr - 1);
-	return nr;
-}
-
-/* Lent to a device: no bit of such an entry says that it is young. */
-static bool device_young(struct page_vma_mapped_walk *pvmw)
+/* As far as the secondary MMUs know: an entry lent to a device has no bit. */
+static inline bool secondary_young(struct page_vma_mapped_walk *pvmw,
+				   unsigned int nr)
 {
 	return mmu_notifier_clear_flush_young(pvmw->vma->vm_mm, pvmw->address,
-					      pvmw->address + PAGE_SIZE);
+					      pvmw->address + nr * PAGE_SIZE);
+}
+
+/* Of the ptes found, the search then stands at the last. */
+static __always_inline void clear_young_ptes(struct page_vma_mapped_walk *pvmw,
+					     unsigned int nr, bool some_young,
+					     bool *young)
+{
+	if (lru_gen_enabled()) {
+		*young |= look_around(pvmw, nr);
+		return;
+	}
+	/* The same as far as it goes: no neighbours. */
+	if (some_young)
+		*young |= clear_flush_young_ptes(pvmw->vma, pvmw->address,
+						 pvmw->pte, nr);
+	*young |= secondary_young(pvmw, nr);
+	if (nr > 1)
+		page_vma_mapped_walk_skip(pvmw, nr - 1);
+}
+
+/* Few are young: look first. Not inline, as small folios need none of this. */
+static noinline unsigned int clear_young_run(struct page_vma_mapped_walk *pvmw,
+					     bool *young)
+{
+	bool some_young;
+	unsigned int nr = count_run(pvmw, &some_young);
+
+	clear_young_ptes(pvmw, nr, some_young, young);
+	return nr;
 }
 
 /*
  * Clear the young bits of the entry found, and of those after it that go
  * together with it. Return how many the search then has behind it.
  */
-static unsigned int clear_young(struct page_vma_mapped_walk *pvmw, bool *young)
+static __always_inline unsigned int
+clear_young(struct page_vma_mapped_walk *pvmw, bool *young)
 {
 	if (likely(pvmw->pte)) {
 		if (IS_ENABLED(CONFIG_DEVICE_PRIVATE) &&
 		    !pte_present(ptep_get(pvmw->pte)))
-			*young |= device_young(pvmw);
-		else if (lru_gen_enabled())
-			return look_around(pvmw, young);
+			*young |= secondary_young(pvmw, 1);
+		else if (pvmw->nr_pages > 1)
+			return clear_young_run(pvmw, young);
 		else
-			return clear_young_ptes(pvmw, young);
+			clear_young_ptes(pvmw, 1, true, young);
 	} else if (!WARN_ON_ONCE(!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))) {
 		*young |= pmdp_clear_flush_young_notify(pvmw->vma, pvmw->address,
 							pvmw->pmd);
@@ -173,8 +183,9 @@ static bool soon_free(struct folio *folio, struct vm_area_struct *vma)
  * large folio that is mapped elsewhere as well, references from there decide;
  * and if two page tables share it, no one lock keeps the entries as counted.
  */
-static bool in_mlocked(struct folio *folio, struct vm_area_struct *vma,
-		       unsigned long address, struct referenced *ref)
+static noinline_for_stack bool
+in_mlocked(struct folio *folio, struct vm_area_struct *vma,
+	   unsigned long address, struct referenced *ref)
 {
 	DEFINE_FOLIO_VMA_WALK(pvmw, folio, vma, address, 0);
 	unsigned long last = address + folio_size(folio) - 1;
@@ -220,8 +231,9 @@ look_in_vma(struct folio *folio, struct vm_area_struct *vma,
 }
 
 /* Return whether to go on with the next vma. */
-static bool referenced_in(struct folio *folio, struct vm_area_struct *vma,
-			  unsigned long address, struct referenced *ref)
+static __always_inline bool
+referenced_in(struct folio *folio, struct vm_area_struct *vma,
+	      unsigned long address, struct referenced *ref)
 {
 	bool young = false;
 

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0
 # mm/rmap_age.c: the young bits of a run but the first stay
-/^static unsigned int clear_young_ptes(/,/^}/s/clear_flush_young_ptes(vma, address, pvmw->pte, nr)/clear_flush_young_ptes(vma, address, pvmw->pte, 1)/
+/^static __always_inline void clear_young_ptes(/,/^}/s/pvmw->pte, nr)/pvmw->pte, 1)/
