@@ -580,28 +580,37 @@ static long all_present(void)
 	return left;
 }
 
+/* Try to. Where there are two lists of each kind, 200 is for anonymous pages alone. */
+static void try_reclaim(long pages, int swappiness)
+{
+	char amount[48];
+
+	snprintf(amount, sizeof(amount), "%ld swappiness=%d", pages * page_size, swappiness);
+	if (try_write_file(GROUP "/memory.reclaim", amount) && errno != EAGAIN)
+		fail("memory.reclaim: %m");
+}
+
 /*
  * Push everything out to swap. Nothing of these pages is locked, pinned or in
  * use, so what stays present after many rounds was not found in every vma.
  */
 static void reclaim_all_at(int line)
 {
-	int fd = open(GROUP "/memory.reclaim", O_WRONLY), round;
-	char amount[40];
 	long left = 1;
+	int round;
 
-	snprintf(amount, sizeof(amount), "%ld swappiness=200", 2 * ARENA_PAGES * page_size);
 	for (round = 0; round < 40 && left; round++) {
-		/* Pages that a processor holds back are on no list to reclaim. */
+		/*
+		 * Pages that a processor holds back are on no list to reclaim; and how
+		 * many are on which of the group's lists is summed up every two seconds.
+		 */
 		if (round) {
 			write_file("/proc/sys/vm/drop_caches", "1");
-			usleep(round * 1000);
+			usleep(round < 10 ? round * 1000 : 200000);
 		}
-		if (write(fd, amount, strlen(amount)) < 0 && errno != EAGAIN)
-			fail("memory.reclaim: %m");
+		try_reclaim(2 * ARENA_PAGES, round % 2 ? 100 : 200);
 		left = all_present();
 	}
-	close(fd);
 	if (!left)
 		return;
 	fail("(from line %d) %ld ptes are still present after reclaim", line, left);

@@ -58,6 +58,32 @@ static bool large_folios(bool shmem, bool on)
 	return true;
 }
 
+/* How many anonymous folios of a size are known to be mapped in part, or -1. */
+static long partly_mapped(long pages)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), THP "hugepages-%ldkB/stats/nr_anon_partially_mapped",
+		 pages * page_size / 1024);
+	return access(path, R_OK) ? -1 : read_number(path);
+}
+
+/* Reclaim splits these, as dropping caches does; returns whether it has. */
+static bool split_partly_mapped(long pages, long left)
+{
+	int tries;
+
+	for (tries = 0; tries < 10 && partly_mapped(pages) > left; tries++)
+		write_file("/proc/sys/vm/drop_caches", "3");
+	return partly_mapped(pages) == left;
+}
+
+/* Pages that the group pays for. */
+static long charged(void)
+{
+	return read_number(GROUP "/memory.current") / page_size;
+}
+
 /*
  * A disk that scripts/guest has made. Folios of the page cache become as large as
  * the readahead of an open file, which grows: 2 pages from page 2 on, then 4, 8,
@@ -359,12 +385,9 @@ static void check_locked(void)
 
 static void reclaim_group(void)
 {
-	static const char amount[] = "64M swappiness=200";
-	int fd = open(GROUP "/memory.reclaim", O_WRONLY);
-
-	if (write(fd, amount, sizeof(amount) - 1) < 0 && errno != EAGAIN)
-		fail("memory.reclaim: %m");
-	close(fd);
+	try_reclaim(2 * ARENA_PAGES, 200);
+	if (!lru_gen())
+		try_reclaim(2 * ARENA_PAGES, 100);
 }
 
 static void page_out(int actor)

@@ -16,36 +16,15 @@
 /* Reclaim what can go, when something is to stay. */
 static void push_out(void)
 {
-	char amount[40];
 	int round;
 
-	snprintf(amount, sizeof(amount), "%ld swappiness=200", ARENA_PAGES * page_size);
 	for (round = 0; round < 12; round++) {
-		if (try_write_file(GROUP "/memory.reclaim", amount) && errno != EAGAIN)
-			fail("memory.reclaim: %m");
+		try_reclaim(ARENA_PAGES, 200);
 		write_file("/proc/sys/vm/drop_caches", "1");
 	}
 }
 
 /* ---- young bits ---- */
-
-/*
- * arg: page, pages. Read them, with no translation left over from before, by which
- * the processor would not look at the entry: unmapping so much drops them all.
- */
-static long do_touch(const long *arg)
-{
-	const size_t size = 64 * page_size;
-	void *other = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	uint64_t sum = 0;
-	long page;
-
-	munmap(other, size);
-	for (page = arg[0]; page < arg[0] + arg[1]; page++)
-		sum += *first_word(page);
-	return sum & 1;
-}
 
 /* To tell, the kernel looks at all entries once more. */
 static bool is_idle(uint64_t frame)
@@ -79,41 +58,35 @@ CASE(idle_bit_sees_every_mapper)
 		mark_idle(frame);
 		EXPECT_TRUE(is_idle(frame));
 		for (tries = 0; tries < 5 && is_idle(frame); tries++)
-			call(who[i], do_touch, i == 2 ? 1041 : 41, 1);
+			call(who[i], do_use, i == 2 ? 1041 : 41, 1);
 		EXPECT_FALSE(is_idle(frame));
 		EXPECT_EQ(frame, pfn(who[i], i == 2 ? 1041 : 41));
 	}
 	mark_idle(frame);
-	call(who[3], do_touch, 24, 4);
+	call(who[3], do_use, 24, 4);
 	EXPECT_TRUE(is_idle(frame));
 	settle();
 }
-
-#define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
 
 /*
  * Of what three processes map, the last reads an eighth over and over: that is
  * what must stay when a part of all is reclaimed, a little at a time.
  */
-static void hot_pages_stay(int a, const char *lru_gen)
+static void hot_pages_stay(int a, long generations)
 {
 	const long pages = 1024, hot = 128, enough = 300;
-	char amount[40], before[16] = "";
+	const long before = lru_gen();
 	long cold_left = pages, hot_left;
-	int fd, c, rounds = 0;
+	int c, rounds = 0;
 
-	fd = open(LRU_GEN, O_RDWR);
-	read(fd, before, sizeof(before) - 1);
-	write(fd, lru_gen, strlen(lru_gen));
+	set_lru_gen(generations);
 	map(a, 0, pages);
 	put(a, 0, pages);
 	c = fork_actor(fork_actor(a));
-	snprintf(amount, sizeof(amount), "%ld swappiness=200", 16 * page_size);
 	while (cold_left > enough && rounds++ < 200) {
-		call(c, do_touch, 512, hot);
+		call(c, do_use, 512, hot);
 		write_file("/proc/sys/vm/drop_caches", "1");
-		if (try_write_file(GROUP "/memory.reclaim", amount) && errno != EAGAIN)
-			fail("memory.reclaim: %m");
+		try_reclaim(16, 200);
 		hot_left = entries_with(c, 512, hot, PM_PRESENT);
 		cold_left = entries_with(c, 0, pages, PM_PRESENT) - hot_left;
 	}
@@ -123,21 +96,20 @@ static void hot_pages_stay(int a, const char *lru_gen)
 		fail("nothing goes");
 	if (hot_left < hot * 3 / 4)
 		fail("what is in use goes as well as the rest");
-	write(fd, before, strlen(before));
-	close(fd);
+	set_lru_gen(before);
 	settle();
 }
 
 CASE(hot_pages_stay_lru)
 {
-	hot_pages_stay(self->a, "0");
+	hot_pages_stay(self->a, 0);
 }
 
 CASE(hot_pages_stay_mglru)
 {
 	if (access(LRU_GEN, W_OK))
 		SKIP(return, "no MGLRU");
-	hot_pages_stay(self->a, "7");
+	hot_pages_stay(self->a, 7);
 }
 
 /* ---- what unmapping leaves, and what is not unmapped ---- */

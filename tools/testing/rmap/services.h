@@ -134,6 +134,47 @@ static void mark_idle(uint64_t pfn)
 	close(fd);
 }
 
+/*
+ * arg: page, pages. Read them, with no translation left over from before, by which
+ * the processor would not look at the entry: unmapping so much drops them all.
+ */
+static long do_use(const long *arg)
+{
+	const size_t size = 64 * page_size;
+	void *other = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	uint64_t sum = 0;
+	long page;
+
+	munmap(other, size);
+	for (page = arg[0]; page < arg[0] + arg[1]; page++)
+		sum += *first_word(page);
+	return sum & 1;
+}
+
+/* Bits of what generations do; 0 if there are none, but two lists of each kind of page. */
+#define LRU_GEN "/sys/kernel/mm/lru_gen/enabled"
+
+static long lru_gen(void)
+{
+	char text[16] = "";
+	int fd = open(LRU_GEN, O_RDONLY);
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+		fail("cannot read " LRU_GEN ": %m");
+	close(fd);
+	return strtol(text, NULL, 16);
+}
+
+static void set_lru_gen(long bits)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%ld", bits);
+	if (bits != lru_gen())
+		write_file(LRU_GEN, text);
+}
+
 /* A page that only one maps goes at once, unless a processor still holds it back. */
 static long left_by_pageout(int actor, long page, long n)
 {
