@@ -9,6 +9,7 @@
  * written again, so that a page that is wrongly taken for exclusive shows; and
  * the processes end, so that the kernel complains of a wrong rss.
  */
+#include <linux/mempolicy.h>
 #include <linux/mman.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -258,6 +259,26 @@ LARGE(across_by_one)
 	work_and_check();
 }
 
+/*
+ * Page tables that are made one after the other often lie so in memory. A folio
+ * that goes on from the one to the other does so under two locks.
+ */
+LARGE(across_many_page_tables)
+{
+	const long p = pmd_pages(), n = 8;
+	long i;
+
+	if ((n + 2) * p > ARENA_PAGES)
+		SKIP(return, "so many page tables are more than the arena");
+	for (i = 1; i < n + 2; i++)
+		map(self->a, i * p + p / 2, 1);
+	write_every(self->a, p + p / 2, n * p + 1, p);
+	ASSERT_TRUE(lay_out(self->a, 0, n * FOLIO));
+	for (i = 0; i < n; i++)
+		move(self->a, i * FOLIO, FOLIO, (i + 2) * p - FOLIO / 2 - i % 3, 0);
+	work_and_check();
+}
+
 /* Neighbours in memory are not neighbours in the page table. */
 LARGE(scrambled)
 {
@@ -472,6 +493,30 @@ LARGE(child_has_half)
 	work_and_check();
 }
 
+/*
+ * The same, and neither the vmas nor the ptes tell the one from the other. What
+ * the parent then writes shows in the child if a page is taken for exclusive.
+ */
+LARGE(child_has_half_of_one_vma)
+{
+	if (kind != ANON)
+		SKIP(return, "for anonymous memory");
+	LAY_OUT();
+	advise(self->a, 0, FOLIO / 2, MADV_DONTFORK);
+	advise(self->a, 2 * FOLIO - 3, 5, MADV_DONTFORK);
+	fork_actor(self->a);
+	advise(self->a, 0, PAGES, MADV_DOFORK);
+	EXPECT_EQ(1, map_lines(self->a, 0, PAGES));
+	protect(self->a, 0, PAGES, PROT_READ);
+	save_bits();
+	do_work();
+	check_bits();
+	protect(self->a, 0, PAGES, PROT_READ | PROT_WRITE);
+	put(self->a, 0, PAGES);
+	verify();
+	work_and_check();
+}
+
 LARGE(child_has_swap_entries)
 {
 	int b;
@@ -655,6 +700,47 @@ ANON_CASE(pinned_page)
 	work_and_check();
 }
 
+/* What is given up of folios goes when they are split. */
+ANON_CASE(given_up_in_part)
+{
+	const long folios = 64, n = folios * FOLIO, queued = partly_mapped(FOLIO);
+	long i, before;
+
+	if (queued < 0)
+		SKIP(return, "no count of folios that are mapped in part");
+	ASSERT_TRUE(lay_out(self->a, 0, n));
+	before = charged();
+	for (i = 0; i < n; i += FOLIO)
+		advise(self->a, i + 1, FOLIO - 1, MADV_DONTNEED);
+	EXPECT_EQ(queued + folios, partly_mapped(FOLIO));
+	EXPECT_TRUE(split_partly_mapped(FOLIO, queued));
+	/* Each processor keeps some that are paid for. */
+	EXPECT_GE(before - n / 2, charged());
+	work_and_check();
+}
+
+/* Who maps a part is not asked as long as somebody maps the whole. */
+ANON_CASE(given_up_by_both)
+{
+	const long queued = partly_mapped(FOLIO);
+	int b;
+
+	if (queued < 0)
+		SKIP(return, "no count of folios that are mapped in part");
+	LAY_OUT();
+	b = fork_actor(self->a);
+	unmap(b, FOLIO + 5, 2 * FOLIO);
+	EXPECT_EQ(queued, partly_mapped(FOLIO));
+	advise(self->a, FOLIO + 1, 4, MADV_DONTNEED);
+	EXPECT_EQ(queued, partly_mapped(FOLIO));
+	advise(self->a, FOLIO + 1, FOLIO - 1, MADV_DONTNEED);
+	EXPECT_EQ(queued + 1, partly_mapped(FOLIO));
+	quit(self->a);
+	EXPECT_EQ(queued + 2, partly_mapped(FOLIO));
+	EXPECT_TRUE(split_partly_mapped(FOLIO, queued));
+	work_and_check();
+}
+
 /* ---- huge pages, mapped whole ---- */
 
 #define NO_HUGE		"no huge page"
@@ -683,6 +769,25 @@ ANON_CASE(huge_in_part_of_child)
 	b = fork_actor(self->a);
 	protect(b, 7, 3, PROT_READ);
 	advise(b, pmd_pages() - 9, 9, MADV_DONTNEED);
+	work_and_check();
+}
+
+/* The parent had all of it, the child keeps a part. */
+ANON_CASE(huge_given_up)
+{
+	const long queued = partly_mapped(pmd_pages());
+	int b;
+
+	if (queued < 0)
+		SKIP(return, "no count of folios that are mapped in part");
+	if (!huge_out(self->a))
+		SKIP(return, NO_HUGE);
+	b = fork_actor(self->a);
+	unmap(b, 0, pmd_pages() - 9);
+	EXPECT_EQ(queued, partly_mapped(pmd_pages()));
+	unmap(self->a, 0, pmd_pages());
+	EXPECT_EQ(queued + 1, partly_mapped(pmd_pages()));
+	EXPECT_TRUE(split_partly_mapped(pmd_pages(), queued));
 	work_and_check();
 }
 
@@ -856,8 +961,11 @@ ANON_CASE(device_exclusive)
 		SKIP(return, "needs CONFIG_TEST_HMM");
 	large_folios(false, false);
 	map(self->a, 0, 32);
+	clear_refs(self->a, "4");
 	put(self->a, 0, 32);
+	save_bits();
 	ASSERT_EQ(32, call(self->a, do_hmm, HMM_DMIRROR_EXCLUSIVE, 0, 32));
+	check_bits();
 	EXPECT_EQ(PM_SWAP, pagemap(self->a, 3) & (PM_SWAP | PM_PRESENT));
 	put(self->a, 0, 5);
 	/* What is still exclusive is unmapped as it is. */
@@ -865,6 +973,95 @@ ANON_CASE(device_exclusive)
 	verify();
 	ASSERT_EQ(32, call(self->a, do_hmm, HMM_DMIRROR_EXCLUSIVE, 0, 32));
 	fork_actor(self->a);
+	work_and_check();
+}
+
+/* ---- what is used stays while there is something else ---- */
+
+FIXTURE(used) {
+	int a;
+	long lru_gen;
+};
+
+/* Generations do without a search of all page tables, so that only walks know. */
+FIXTURE_VARIANT(used) {
+	enum kind kind;
+	long lru_gen;
+};
+
+FIXTURE_VARIANT_ADD(used, anon_lists) { ANON, 0 };
+FIXTURE_VARIANT_ADD(used, anon_generations) { ANON, 1 };
+FIXTURE_VARIANT_ADD(used, disk_lists) { DISK, 0 };
+FIXTURE_VARIANT_ADD(used, disk_generations) { DISK, 1 };
+
+FIXTURE_SETUP(used)
+{
+	kind = variant->kind;
+	work = RECLAIM;
+	self->lru_gen = lru_gen();
+	if (variant->lru_gen && access(LRU_GEN, W_OK))
+		SKIP(return, "no generations");
+	if (kind == DISK && disk_fd < 0)
+		SKIP(return, "needs a disk of files: DISK= of scripts/boot");
+	if (!large_folios(false, true))
+		SKIP(return, "no large folios of %ld pages", FOLIO);
+	set_lru_gen(variant->lru_gen);
+	self->a = open_stage();
+}
+
+FIXTURE_TEARDOWN(used)
+{
+	int i;
+
+	for (i = 0; i < ACTORS; i++)
+		if (actors[i].pid)
+			quit(i);
+	close_stage();
+	large_folios(false, false);
+	set_lru_gen(self->lru_gen);
+	EXPECT_EQ(0, failures);
+}
+
+static const unsigned long node_0 = 1;
+
+/* None of what the actors map has been used. */
+static void forget_use(void)
+{
+	int i;
+
+	verify();
+	for (i = 0; i < ACTORS; i++)
+		if (actors[i].pid)
+			clear_refs(i, "1");
+}
+
+/*
+ * The oldest folios are used by one page, each another one, of the last process;
+ * every second of them also in its parent, so that two lists put it on the active
+ * one. All lie on one node, since reclaim goes through each.
+ */
+TEST_F_TIMEOUT(used, one_page_of_many, 200)
+{
+	const long unused = 64 * FOLIO;
+	long i;
+	int b, c;
+
+	sys(self->a, SYS_set_mempolicy, MPOL_BIND, (long)&node_0, 8 * sizeof(node_0));
+	ASSERT_TRUE(lay_out(self->a, 0, PAGES + unused));
+	b = fork_actor(self->a);
+	c = fork_actor(b);
+	forget_use();
+	for (i = 0; i < PAGES; i += FOLIO) {
+		call(c, do_use, i + FOLIO - 1 - i / FOLIO * 5, 1);
+		if (i & FOLIO)
+			call(b, do_use, i + FOLIO / 2, 1);
+	}
+	/* Of this kind only; and generations may first have to pass. */
+	for (i = 0; i < 10 && entries_with(c, PAGES, unused, PM_PRESENT) == unused; i++)
+		try_reclaim(unused / 4, kind == ANON ? 200 : 0);
+	EXPECT_EQ(PAGES, entries_with(c, 0, PAGES, PM_PRESENT));
+	EXPECT_GT(unused, entries_with(c, PAGES, unused, PM_PRESENT));
+	EXPECT_LT(0, entries_with(c, PAGES, unused, PM_PRESENT));
 	work_and_check();
 }
 
