@@ -140,6 +140,80 @@ CASE(shared_file_is_written_back)
 	close(fd);
 }
 
+/* A mapping of the first pages of the file. */
+struct window {
+	int actor;
+	long page;
+};
+
+#define WINDOWS		5
+#define WINDOW_PAGES	16
+
+/* Written through one, seen through all. */
+static void put_through(const struct window *windows, int nr)
+{
+	const struct window *by = windows + nr;
+	int i;
+
+	put(by->actor, by->page, WINDOW_PAGES);
+	for (i = 0; i < WINDOWS; i++)
+		if (i != nr)
+			memcpy(cells[windows[i].actor] + windows[i].page,
+			       cells[by->actor] + by->page,
+			       WINDOW_PAGES * sizeof(struct cell));
+}
+
+static void write_back(void)
+{
+	int fd = open(DISK_FILE, O_RDONLY);
+
+	if (fsync(fd))
+		fail("cannot write back " DISK_FILE ": %m");
+	close(fd);
+}
+
+/* How many pages of the file are not yet on the disk as the window shows them. */
+static long not_on_disk(const struct window *window)
+{
+	uint64_t *buffer = aligned_alloc(page_size, page_size);
+	int fd = open(DISK_FILE, O_RDONLY | O_DIRECT);
+	long page, wrong = 0;
+
+	for (page = 0; page < WINDOW_PAGES; page++)
+		wrong += pread(fd, buffer, page_size, page * page_size) != page_size ||
+			 *buffer != pattern(cells[window->actor][window->page + page].tag);
+	close(fd);
+	free(buffer);
+	return wrong;
+}
+
+/*
+ * Once written back, a page is clean and no entry of it may be writable, or the
+ * next write through that one goes unnoticed.
+ */
+CASE(shared_file_is_written_back_again)
+{
+	struct window windows[WINDOWS] = { { self->a, 0 }, { self->a, 100 } };
+	int i;
+
+	make_disk_file(WINDOW_PAGES);
+	map_disk(self->a, 0, WINDOW_PAGES, 0, MAP_SHARED);
+	map_disk(self->a, 100, WINDOW_PAGES, 0, MAP_SHARED);
+	windows[2] = (struct window){ fork_actor(self->a), 0 };
+	windows[3] = (struct window){ windows[2].actor, 100 };
+	windows[4] = (struct window){ new_family(), 200 };
+	map_disk(windows[4].actor, 200, WINDOW_PAGES, 0, MAP_SHARED);
+	for (i = 0; i < WINDOWS; i++)
+		put_through(windows, i);
+	write_back();
+	for (i = 0; i < 2 * WINDOWS; i++) {
+		put_through(windows, i % WINDOWS);
+		write_back();
+		EXPECT_EQ(0, not_on_disk(&windows[i % WINDOWS]));
+	}
+	settle();
+}
+
 /* ---- truncate ---- */
 
 #define SMALL_VMAS	5000
