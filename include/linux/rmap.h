@@ -484,6 +484,11 @@ page_vma_mapped_walk_restart(struct page_vma_mapped_walk *pvmw)
 static inline void
 page_vma_mapped_walk_skip(struct page_vma_mapped_walk *pvmw, unsigned int nr)
 {
+	/* Of another page table the lock is not held. */
+	if (IS_ENABLED(CONFIG_DEBUG_RMAP))
+		WARN_ONCE((pvmw->address ^ (pvmw->address + nr * PAGE_SIZE)) & PMD_MASK,
+			  "rmap: %u ptes after that at %lx are not all in its table\n",
+			  nr, pvmw->address);
 	rmap_stat_add(RMAP_PTES_FOUND, nr);
 	pvmw->pte += nr;
 	pvmw->address += nr * PAGE_SIZE;
