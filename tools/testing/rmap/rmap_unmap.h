@@ -282,6 +282,24 @@ static void read_byte(const char *at)
 	asm volatile("" : : "r" (*at));
 }
 
+/*
+ * arg: how many. Page tables outside the arena, until what has been in use before is
+ * used again: the next ones come one after the other from memory that is not cut up.
+ */
+static long do_take_tables(const long *arg)
+{
+	const size_t size = pmd_pages() * page_size;
+	const char *area = mmap(NULL, arg[0] * size, PROT_READ,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	long i;
+
+	if (area == MAP_FAILED)
+		return -1;
+	for (i = 0; i < arg[0]; i++)
+		read_byte(area + i * size);
+	return 0;
+}
+
 /* arg: pages, step */
 static long do_touch(const long *arg)
 {

@@ -260,8 +260,8 @@ LARGE(across_by_one)
 }
 
 /*
- * Page tables that are made one after the other often lie so in memory. A folio
- * that goes on from the one to the other does so under two locks.
+ * Page tables that are made one after the other lie so in memory, if it is not cut
+ * up. A folio that goes on from the one to the other does so under two locks.
  */
 LARGE(across_many_page_tables)
 {
@@ -270,9 +270,13 @@ LARGE(across_many_page_tables)
 
 	if ((n + 2) * p > ARENA_PAGES)
 		SKIP(return, "so many page tables are more than the arena");
+	ASSERT_EQ(0, call(self->a, do_take_tables, 1024));
 	for (i = 1; i < n + 2; i++)
 		map(self->a, i * p + p / 2, 1);
-	write_every(self->a, p + p / 2, n * p + 1, p);
+	/* Upwards or downwards, one of the two is the order in memory. */
+	write_every(self->a, p + p / 2, n / 2 * p, p);
+	for (i = n + 1; i > n / 2; i--)
+		put(self->a, i * p + p / 2, 1);
 	ASSERT_TRUE(lay_out(self->a, 0, n * FOLIO));
 	for (i = 0; i < n; i++)
 		move(self->a, i * FOLIO, FOLIO, (i + 2) * p - FOLIO / 2 - i % 3, 0);
