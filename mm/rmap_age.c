@@ -153,18 +153,21 @@ static noinline unsigned int clear_young_run(struct page_vma_mapped_walk *pvmw,
 static __always_inline unsigned int
 clear_young(struct page_vma_mapped_walk *pvmw, bool *young)
 {
-	if (likely(pvmw->pte)) {
-		if (IS_ENABLED(CONFIG_DEVICE_PRIVATE) &&
-		    !pte_present(ptep_get(pvmw->pte)))
-			*young |= secondary_young(pvmw, 1);
-		else if (pvmw->nr_pages > 1)
-			return clear_young_run(pvmw, young);
-		else
-			clear_young_ptes(pvmw, 1, true, young);
-	} else if (!WARN_ON_ONCE(!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE))) {
-		*young |= pmdp_clear_flush_young_notify(pvmw->vma, pvmw->address,
-							pvmw->pmd);
+	if (unlikely(!pvmw->pte)) {
+		if (!WARN_ON_ONCE(!IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE)))
+			*young |= pmdp_clear_flush_young_notify(pvmw->vma,
+								pvmw->address,
+								pvmw->pmd);
+		return 1;
 	}
+	if (IS_ENABLED(CONFIG_DEVICE_PRIVATE) &&
+	    !pte_present(ptep_get(pvmw->pte))) {
+		*young |= secondary_young(pvmw, 1);
+		return 1;
+	}
+	if (pvmw->nr_pages > 1)
+		return clear_young_run(pvmw, young);
+	clear_young_ptes(pvmw, 1, true, young);
 	return 1;
 }
 
