@@ -350,7 +350,7 @@ static void report(const struct result *r)
 
 static bool died(void)
 {
-	return ctl->killed > ctl->kills && !ctl->opt.failslab;
+	return ctl->killed_by_others && !ctl->opt.failslab;
 }
 
 static void fuzz_test(void)

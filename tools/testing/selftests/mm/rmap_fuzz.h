@@ -46,6 +46,7 @@ typedef unsigned char u8;
 #define OPS_MAX		64
 #define WEATHER_MAX	32
 #define RING		64
+#define DOOMED		32768	/* the most pids there are, without CPUs by the dozen */
 
 /* How a process of ours ends. One that dies of a signal was killed, by us or not. */
 #define EXIT_DONE	0
@@ -159,8 +160,9 @@ struct ctl {
 	u64 execs;
 	u64 companions;
 	u64 touched;
-	u64 kills;		/* sent by us */
 	u64 killed;
+	u64 killed_by_others;
+	u8 doomed[DOOMED];	/* by pid: killed by us, and not reaped yet */
 	u64 no_memory;
 	u64 op_done[OPS_MAX];
 	u64 op_failed[OPS_MAX];

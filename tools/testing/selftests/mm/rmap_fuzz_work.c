@@ -76,15 +76,23 @@ static bool is_ours(int status)
 	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_UNCOUNTED;
 }
 
-static void count_end(int status)
+/* The reaper need not be the one who killed, who may be gone. */
+static u8 *doomed(pid_t pid)
 {
+	return &ctl->doomed[pid % DOOMED];
+}
+
+static void count_end(pid_t pid, int status)
+{
+	bool by_us = __atomic_exchange_n(doomed(pid), 0, __ATOMIC_ACQ_REL);
+
 	if (is_ours(status))
 		return;
 	sub(&ctl->alive, 1);
 	if (!WIFSIGNALED(status))
 		return;
 	if (WTERMSIG(status) == SIGKILL) {
-		add(&ctl->killed, 1);
+		add(by_us ? &ctl->killed : &ctl->killed_by_others, 1);
 	} else if (ctl->opt.failslab) {
 		add(&ctl->lost, 1);
 	} else {
@@ -103,7 +111,7 @@ void reap_all(bool *any_left)
 			companion = 0;
 			continue;
 		}
-		count_end(status);
+		count_end(pid, status);
 		for (u32 i = 0; i < CHILDREN; i++)
 			if (children[i] == pid)
 				children[i] = 0;
@@ -272,7 +280,7 @@ long op_kill(struct lane *l)
 
 	if (!pid)
 		return SKIPPED;
-	add(&ctl->kills, 1);
+	put(doomed(pid), 1);
 	return kill(pid, SIGKILL);
 }
 
@@ -328,7 +336,7 @@ static void stop_companion(void)
 	while (companion && waitpid(companion, &status, 0) < 0 && errno == EINTR)
 		;
 	if (companion && WIFSIGNALED(status))
-		count_end(status);
+		count_end(companion, status);
 	companion = 0;
 }
 
