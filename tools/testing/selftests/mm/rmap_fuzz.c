@@ -12,7 +12,6 @@
 #include <getopt.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +22,11 @@
 
 #include "rmap_fuzz.h"
 
-#define MASTER_ARG	"--master"
 #define WORKER_ARG	"--worker"
-#define LEAK_SLACK	32	/* objects of a slab that the rest of the system may add */
 #define LEAK_TRIES	30	/* of half a second: the last objects go by RCU */
 #define HUGE_POOL	6	/* pages of 2 MiB */
 
 struct ctl *ctl;
-size_t page_size;
 
 static struct fuzz_opt defaults = {
 	.processes = 12,
@@ -143,9 +139,7 @@ static void start_master(void)
 {
 	if (fork())
 		return;
-	if (cgroup_join())
-		execl("/proc/self/exe", "rmap_fuzz", MASTER_ARG, NULL);
-	perror("# rmap_fuzz: cannot start the master");
+	exec_master("rmap_fuzz");
 	_exit(EXIT_UNCOUNTED);
 }
 
@@ -231,21 +225,14 @@ static void end_stuck(struct result *r)
 	r->stuck = get(&ctl->alive);
 	inject_stop();
 	cgroup_kill();
-	while (waitpid(-1, NULL, 0) > 0)
-		;
-}
-
-static u64 more(u64 before, u64 after)
-{
-	return after > before + LEAK_SLACK ? after - before : 0;
 }
 
 static void look_for_leaks(struct result *r)
 {
 	for (int n = 0; n < LEAK_TRIES; n++) {
 		read_slabs(&r->after);
-		r->leaked = more(r->before.vmas, r->after.vmas) +
-			    more(r->before.anon_vmas, r->after.anon_vmas);
+		r->leaked = leaked_objects(r->before.vmas, r->after.vmas) +
+			    leaked_objects(r->before.anon_vmas, r->after.anon_vmas);
 		if (!r->leaked)
 			return;
 		usleep(500000);
@@ -281,7 +268,7 @@ static void run_fuzz(const struct fuzz_opt *opt, struct result *r)
 	write_number("/proc/sys/vm/nr_hugepages", HUGE_POOL);
 	make_objects();
 	read_slabs(&r->before);
-	if (!inject_start(opt->failslab))
+	if (opt->failslab && !failslab(opt->failslab))
 		ksft_exit_skip("no failslab in this kernel\n");
 	started = now_ns();
 	start_weather();
@@ -305,17 +292,6 @@ static void run_fuzz(const struct fuzz_opt *opt, struct result *r)
 }
 
 /* ---- the report ---- */
-
-static void __printf(2, 3) row(const char *label, const char *format, ...)
-{
-	va_list args;
-
-	printf("#   %-20s ", label);
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
-}
 
 static void report(const struct result *r)
 {
@@ -533,7 +509,7 @@ static void need_memory(void)
 
 	if (sysinfo(&info) || info.totalswap >> 20 < defaults.memory_mb * 2)
 		ksft_exit_skip("swap of %u MiB is needed\n", defaults.memory_mb * 2);
-	if (!cgroup_make(info.totalram / 3))
+	if (!cgroup_make() || !write_number(CGROUP "/memory.max", info.totalram / 3))
 		ksft_exit_skip("no cgroup v2 with memory.reclaim on /sys/fs/cgroup\n");
 }
 

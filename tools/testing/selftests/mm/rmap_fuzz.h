@@ -9,7 +9,8 @@
  * rmap_fuzz_huge.c	hugetlb
  * rmap_fuzz_model.c	what each page must hold, and the check of it
  * rmap_fuzz_weather.c	what is done to all processes from outside
- * rmap_fuzz_sys.c	files of /proc and /sys, slabs, the cgroup, fault injection
+ * rmap_fuzz_sys.c	slabs, the processes of the cgroup, fault injection
+ * rmap_stress.c	what the storm has as well
  */
 #ifndef RMAP_FUZZ_H
 #define RMAP_FUZZ_H
@@ -17,23 +18,10 @@
 #include <errno.h>
 #include <limits.h>
 #include <setjmp.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <sys/mman.h>
-#include <sys/types.h>
 #include <linux/mman.h>
 
-#include "../kselftest.h"
-
-typedef unsigned long long u64;
-typedef unsigned int u32;
-typedef unsigned short u16;
-typedef unsigned char u8;
-
-#define get(p)		__atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define put(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define add(p, n)	__atomic_add_fetch((p), (n), __ATOMIC_ACQ_REL)
-#define sub(p, n)	__atomic_sub_fetch((p), (n), __ATOMIC_ACQ_REL)
+#include "rmap_stress.h"
 
 #define PATH_LEN	128
 #define ARENA		0x200000000000UL
@@ -172,31 +160,6 @@ struct ctl {
 };
 
 extern struct ctl *ctl;
-extern size_t page_size;
-
-/* Random numbers: splitmix64. */
-struct rng {
-	u64 state;
-};
-
-static inline u64 mix(u64 x)
-{
-	x += 0x9e3779b97f4a7c15;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-	return x ^ (x >> 31);
-}
-
-static inline u64 rng_next(struct rng *r)
-{
-	r->state = mix(r->state);
-	return r->state;
-}
-
-static inline u32 below(struct rng *r, u32 n)
-{
-	return (rng_next(r) >> 32) % n;
-}
 
 static inline bool one_in(struct rng *r, u32 n)
 {
@@ -334,25 +297,12 @@ struct slabs {
 };
 
 void say(const char *format, ...) __printf(1, 2);
-bool write_text(const char *name, const char *text);
-bool write_number(const char *name, u64 n);
-u64 read_number(const char *name);
-u64 read_key(const char *name, const char *key);
-ssize_t read_text(const char *name, char *text, size_t size);
-bool cgroup_make(u64 max_bytes);
-bool cgroup_join(void);
-void cgroup_kill(void);
-void cgroup_remove(void);
 u32 cgroup_pids(pid_t *pids, u32 max);
 void read_slabs(struct slabs *s);
-bool inject_start(u32 percent);
 void inject_stop(void);
 void inject_adopt(void);	/* in a new process */
 void inject(bool on);
-u64 now_ns(void);
 
-#define CGROUP		"/sys/fs/cgroup/rmap_fuzz"
-#define KSM		"/sys/kernel/mm/ksm/"
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 
 #endif /* RMAP_FUZZ_H */

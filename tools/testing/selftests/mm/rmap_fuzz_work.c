@@ -56,17 +56,6 @@ static void bad_access(int sig, siginfo_t *info, void *context)
 		   info->si_addr);
 }
 
-static void catch_bad_accesses(void)
-{
-	struct sigaction sa = {
-		.sa_sigaction = bad_access,
-		.sa_flags = SA_SIGINFO | SA_NODEFER,
-	};
-
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
-}
-
 /* ---- ends ---- */
 
 static bool is_ours(int status)
@@ -141,16 +130,12 @@ pid_t some_child(struct rng *r)
 
 static bool room(void)
 {
-	u32 n = get(&ctl->alive);
+	u32 n = 0;
 
-	do {
-		if (n >= ctl->opt.processes || get(&ctl->phase) != PHASE_RUN)
-			return false;
-	} while (!__atomic_compare_exchange_n(&ctl->alive, &n, n + 1, false,
-					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-	if (n + 1 > get(&ctl->peak_alive))
-		put(&ctl->peak_alive, n + 1);
-	return true;
+	if (get(&ctl->phase) == PHASE_RUN)
+		n = count_in(&ctl->alive, ctl->opt.processes);
+	raise_max(&ctl->peak_alive, n);
+	return n;
 }
 
 /* ---- birth ---- */
@@ -175,7 +160,7 @@ static void new_process(u32 id)
 	self_id = id;
 	memset(children, 0, sizeof(children));
 	start_lane(&main_lane, 0, side_first(), 0);
-	catch_bad_accesses();
+	catch_bad_accesses(bad_access);
 	inject_adopt();
 	inject(true);
 }

@@ -26,16 +26,13 @@
 
 #include "rmap_storm.h"
 
-#define MASTER_ARG	"--master"
 #define STORM_FD	63
-#define LEAK_SLACK	32	/* objects of a slab that the rest of the system may add */
 #define LEAK_TRIES	20	/* of half a second: the last objects go by RCU */
 #define RECLAIM_TRIES	8	/* without any change, before what is left counts as missed */
 #define EXTRA_TIME	4	/* times the seconds, at most, to reach the turnover */
 #define PATIENCE	600	/* seconds that the processes have to park, or to end */
 
 struct storm *storm;
-size_t page_size;
 
 struct result {
 	struct slabs before, peak, after;
@@ -85,18 +82,12 @@ static void make_storm(const struct storm_opt *opt)
 	storm->opt = *opt;
 }
 
-/*
- * The master is a fresh image inside the cgroup: were it a plain child, it would share
- * pages with the runner, which are not the cgroup's to reclaim.
- */
 static void start_master(void)
 {
 	master = fork();
 	if (master)
 		return;
-	if (sys_cgroup_join())
-		execl("/proc/self/exe", "rmap_storm", MASTER_ARG, NULL);
-	perror("# rmap_storm: cannot start the master");
+	exec_master("rmap_storm");
 	_exit(1);
 }
 
@@ -272,8 +263,7 @@ static u64 leaked(const struct slabs *before, const struct slabs *after)
 	u64 n = 0;
 
 	for (unsigned int i = 0; i < after->kinds && i < before->kinds; i++)
-		if (after->slab[i].objects > before->slab[i].objects + LEAK_SLACK)
-			n += after->slab[i].objects - before->slab[i].objects;
+		n += leaked_objects(before->slab[i].objects, after->slab[i].objects);
 	return n;
 }
 
@@ -289,13 +279,6 @@ static void look_for_leaks(struct result *r)
 	}
 }
 
-static void kill_all(void)
-{
-	sys_cgroup_kill();
-	while (waitpid(-1, NULL, 0) > 0)
-		;
-}
-
 static void run_storm(const struct storm_opt *opt, struct result *r)
 {
 	u64 started;
@@ -306,7 +289,7 @@ static void run_storm(const struct storm_opt *opt, struct result *r)
 	sys_slabs(&r->before, true);
 	sys_vm_counts(&r->start);
 	sys_ksm_start();
-	if (opt->failslab && !sys_failslab(opt->failslab))
+	if (opt->failslab && !failslab(opt->failslab))
 		ksft_exit_skip("no failslab in this kernel\n");
 	start_master();
 	watch(r, "build", is_built);
@@ -315,7 +298,7 @@ static void run_storm(const struct storm_opt *opt, struct result *r)
 	r->run_seconds = (now_ns() - started) / 1e9;
 
 	if (opt->failslab)
-		sys_failslab(0);
+		failslab(0);
 	enter(PHASE_PARK);
 	if (watch(r, "parking", all_parked))
 		reclaim_all(r);
@@ -327,7 +310,7 @@ static void run_storm(const struct storm_opt *opt, struct result *r)
 	enter(PHASE_VERIFY);
 	if (!watch(r, "verify", all_gone)) {
 		r->stuck += sys_cgroup_processes();
-		kill_all();
+		cgroup_kill();
 	}
 	sys_ksm_stop();
 	sys_vm_counts(&r->end);
@@ -364,17 +347,6 @@ static double fork_ms(double share)
 			break;
 	}
 	return ((HIST_STEPS + b % HIST_STEPS + 1ull) << (b / HIST_STEPS)) / 1e6;
-}
-
-static void __printf(2, 3) row(const char *label, const char *format, ...)
-{
-	va_list args;
-
-	printf("#   %-20s ", label);
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	printf("\n");
 }
 
 static void report_slabs(const struct result *r)
@@ -675,7 +647,7 @@ int main(int argc, char **argv)
 	ksft_print_header();
 	if (geteuid())
 		ksft_exit_skip("must be root\n");
-	if (!sys_cgroup_make())
+	if (!cgroup_make())
 		ksft_exit_skip("no cgroup v2 with memory.reclaim on /sys/fs/cgroup\n");
 	if (sys_swap_bytes() >> 20 < defaults.memory_mb)
 		ksft_exit_skip("swap of %u MiB is needed\n", defaults.memory_mb);
@@ -684,6 +656,6 @@ int main(int argc, char **argv)
 		self_check();
 	else
 		storm_test();
-	sys_cgroup_remove();
+	cgroup_remove();
 	ksft_finished();
 }

@@ -7,19 +7,12 @@
  * rmap_storm_heap.c	the heap of one process, and the model of what copy-on-write
  *			says it must hold
  * rmap_storm_sys.c	what the kernel says: cgroup, vmstat, slabs, KSM, pagemap
+ * rmap_stress.c	what the fuzz has as well
  */
 #ifndef RMAP_STORM_H
 #define RMAP_STORM_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/types.h>
-
-#include "../kselftest.h"
-
-typedef unsigned long long u64;
-typedef unsigned int u32;
-typedef unsigned char u8;
+#include "rmap_stress.h"
 
 #define PATH_LEN	128	/* of a process's place in the tree, "m.3.17" */
 #define MANY		1008	/* with some 1024 references a page counts as pinned */
@@ -89,36 +82,12 @@ struct storm {
 };
 
 extern struct storm *storm;
-extern size_t page_size;
-
-#define get(p)		__atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define put(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
-#define add(p, n)	__atomic_add_fetch((p), (n), __ATOMIC_ACQ_REL)
-#define sub(p, n)	__atomic_sub_fetch((p), (n), __ATOMIC_ACQ_REL)
-static inline void raise_max(u64 *max, u64 n)
-{
-	u64 old = get(max);
-
-	while (old < n && !__atomic_compare_exchange_n(max, &old, n, false,
-						       __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		;
-}
 
 /* Some more than asked for, so that the exits of some do not bring it below. */
 static inline unsigned int population_cap(void)
 {
 	return storm->opt.processes + storm->opt.processes / 10;
 }
-
-/* Random numbers: splitmix64. */
-struct rng {
-	u64 state;
-};
-
-u64 mix(u64 x);
-u64 rng_next(struct rng *r);
-unsigned int rng_below(struct rng *r, unsigned int n);
-u64 now_ns(void);
 
 /* A run of heap pages: of one kind, and contiguous in memory if mapped. */
 struct run {
@@ -199,10 +168,6 @@ struct pte_counts {
 	struct missed missed[MISSED_NOTED];
 };
 
-bool sys_cgroup_make(void);
-bool sys_cgroup_join(void);
-void sys_cgroup_kill(void);
-void sys_cgroup_remove(void);
 unsigned int sys_cgroup_processes(void);
 u64 sys_cgroup_memory(void);	/* resident and swapped, bytes */
 void sys_cgroup_reclaim(void);
@@ -213,7 +178,6 @@ void sys_vm_counts(struct vm_counts *c);
 u64 sys_ram_bytes(void);
 u64 sys_swap_bytes(void);
 size_t sys_huge_size(void);
-bool sys_failslab(unsigned int percent);
 void sys_fail_me(bool on);
 void sys_ksm_start(void);
 void sys_ksm_full_scan(void);

@@ -249,7 +249,7 @@ static bool slots_free(unsigned int slot, unsigned int n)
 static unsigned int find_slots(struct rng *r, unsigned int n, unsigned int align)
 {
 	for (int tries = 0; tries < 32; tries++) {
-		unsigned int slot = rng_below(r, slots / align) * align;
+		unsigned int slot = below(r, slots / align) * align;
 
 		if (slots_free(slot, n))
 			return slot;
@@ -304,9 +304,9 @@ static void extend(struct run *run, unsigned int max)
 static bool pick(struct rng *r, unsigned int max, struct run *run, bool mapped)
 {
 	for (int tries = 0; tries < 16; tries++) {
-		run->first = rng_below(r, pages);
+		run->first = below(r, pages);
 		if (mapped == is_mapped(run->first)) {
-			extend(run, 1 + rng_below(r, max));
+			extend(run, 1 + below(r, max));
 			return true;
 		}
 	}
@@ -389,7 +389,7 @@ void heap_refill(struct rng *r)
 	if (!pick(r, VMA_PAGES, &run, false))
 		return;
 	/* Pages that are nowhere keep their flags; a new mapping has none. */
-	if (run.first && is_mapped(run.first - 1) && rng_below(r, 2))
+	if (run.first && is_mapped(run.first - 1) && below(r, 2))
 		slot = model[run.first - 1].slot + 1;
 	if (slot == NOWHERE || !slots_free(slot, run.pages))
 		slot = find_slots(r, run.pages, 1);
@@ -424,7 +424,7 @@ void heap_move(struct rng *r, const struct run *run)
 {
 	struct run one = { .first = run->first, .pages = 1 };
 	unsigned int slot = find_slots(r, run->pages, 1);
-	bool leave = !rng_below(r, 4);
+	bool leave = !below(r, 4);
 
 	if (slot != NOWHERE && !move_to(run, slot, leave))
 		move_to(&one, slot, leave);
@@ -471,9 +471,9 @@ static void write_page(struct rng *r, unsigned int i, u32 when)
 
 	m->writer = self.id;
 	m->when = when;
-	if (m->kind == KIND_KSM && rng_below(r, 4)) {
+	if (m->kind == KIND_KSM && below(r, 4)) {
 		m->writer = WRITER_COMMON;
-		m->when = rng_below(r, 2);
+		m->when = below(r, 2);
 	}
 	fill(page_addr(i), expected(i));
 }
@@ -485,7 +485,7 @@ static void write_page(struct rng *r, unsigned int i, u32 when)
  */
 void heap_write(struct rng *r, const struct run *run, u32 when)
 {
-	unsigned int way = rng_below(r, 3);
+	unsigned int way = below(r, 3);
 
 	if (model[run->first].readonly)
 		heap_protect(run, false);
@@ -511,7 +511,7 @@ void heap_drop(const struct run *run)
 /* For the companion thread, which reads the model while it changes. */
 void *heap_some_page(struct rng *r)
 {
-	unsigned int slot = get(&model[rng_below(r, pages)].slot);
+	unsigned int slot = get(&model[below(r, pages)].slot);
 
 	return slot == NOWHERE ? NULL : slot_addr(slot);
 }
@@ -620,8 +620,8 @@ static void first_contents(struct rng *r)
 	struct run run;
 
 	for (run.first = 0; run.first < pages; run.first += run.pages) {
-		extend(&run, 1 + rng_below(r, VMA_PAGES));
-		if (is_mapped(run.first) && rng_below(r, 4))
+		extend(&run, 1 + below(r, VMA_PAGES));
+		if (is_mapped(run.first) && below(r, 4))
 			heap_write(r, &run, 0);
 	}
 }
@@ -631,7 +631,7 @@ static void first_cuts(struct rng *r)
 {
 	struct run run = { .pages = 1 };
 
-	for (run.first = 0; run.first < pages; run.first += 2 + rng_below(r, 8))
+	for (run.first = 0; run.first < pages; run.first += 2 + below(r, 8))
 		if (model[run.first].kind == KIND_SPLIT)
 			heap_protect(&run, true);
 	for (unsigned int n = 0; n < pages / 64; n++)

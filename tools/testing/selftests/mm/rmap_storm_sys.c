@@ -4,17 +4,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "rmap_storm.h"
 
-#define CGROUP_ROOT	"/sys/fs/cgroup"
-#define CGROUP		CGROUP_ROOT "/rmap_storm"
-#define KSM		"/sys/kernel/mm/ksm/"
 #define HUGE_SIZE	"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"
 
 /* Bits of an entry of pagemap, and of kpageflags. */
@@ -24,70 +19,7 @@
 #define PTE_PFN_BITS	55
 #define FLAG_ZERO_PAGE	24
 
-static bool write_text(const char *name, const char *text)
-{
-	int fd = open(name, O_WRONLY);
-	bool ok;
-
-	if (fd < 0)
-		return false;
-	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return ok;
-}
-
-static u64 read_number(const char *name)
-{
-	u64 n = 0;
-	FILE *f = fopen(name, "r");
-
-	if (!f)
-		return 0;
-	if (fscanf(f, "%llu", &n) != 1)
-		n = 0;
-	fclose(f);
-	return n;
-}
-
-/* The number after the key, in a file of lines of a key and more. */
-static u64 read_key(const char *name, const char *key)
-{
-	FILE *f = fopen(name, "r");
-	char line[256], word[64];
-	u64 n, found = 0;
-
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s %llu", word, &n) == 2 && !strcmp(word, key))
-			found = n;
-	fclose(f);
-	return found;
-}
-
 /* ---- cgroup ---- */
-
-bool sys_cgroup_make(void)
-{
-	write_text(CGROUP_ROOT "/cgroup.subtree_control", "+memory");
-	mkdir(CGROUP, 0755);
-	return !access(CGROUP "/memory.reclaim", W_OK);
-}
-
-bool sys_cgroup_join(void)
-{
-	return write_text(CGROUP "/cgroup.procs", "0");
-}
-
-void sys_cgroup_kill(void)
-{
-	write_text(CGROUP "/cgroup.kill", "1");
-}
-
-void sys_cgroup_remove(void)
-{
-	rmdir(CGROUP);
-}
 
 /* Zombies are not listed. Too many if the list cannot be read. */
 unsigned int sys_cgroup_processes(void)
@@ -235,7 +167,7 @@ static u64 merged_pages(int pid)
 	char name[64];
 
 	snprintf(name, sizeof(name), "/proc/%d/smaps_rollup", pid);
-	return read_key(name, "KSM:") * 1024 / page_size;
+	return read_key(name, "KSM") * 1024 / page_size;
 }
 
 static void count_process(struct pte_counts *c, int pid,
@@ -355,21 +287,6 @@ size_t sys_huge_size(void)
 }
 
 /* ---- fault injection ---- */
-
-#define FAILSLAB	"/sys/kernel/debug/failslab/"
-
-/* So many percent of the slab allocations of those who ask for it by sys_fail_me(). */
-bool sys_failslab(unsigned int percent)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", percent);
-	return write_text(FAILSLAB "task-filter", "Y") &&
-	       write_text(FAILSLAB "ignore-gfp-wait", "N") &&
-	       write_text(FAILSLAB "verbose", "0") &&
-	       write_text(FAILSLAB "times", "-1") &&
-	       write_text(FAILSLAB "probability", text);
-}
 
 /* Inherited by fork. To open the file may fail by what it switches. */
 void sys_fail_me(bool on)

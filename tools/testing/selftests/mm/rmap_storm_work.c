@@ -46,25 +46,6 @@ static unsigned int depth;
 static unsigned int children;
 static u32 step;
 
-u64 mix(u64 x)
-{
-	x += 0x9e3779b97f4a7c15;
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-	return x ^ (x >> 31);
-}
-
-u64 rng_next(struct rng *r)
-{
-	r->state = mix(r->state);
-	return r->state;
-}
-
-unsigned int rng_below(struct rng *r, unsigned int n)
-{
-	return (rng_next(r) >> 32) % n;
-}
-
 static struct rng stream(u64 id, u64 n)
 {
 	struct rng r = { mix(id + n) };
@@ -106,7 +87,7 @@ static void *companion_main(void *unused)
 			void *page = heap_some_page(&r);
 
 			if (page)
-				touch(page, rng_below(&r, 2));
+				touch(page, below(&r, 2));
 		}
 		add(&storm->touched, TOUCHES);
 		usleep(NAP_US);
@@ -123,17 +104,6 @@ static void bad_access(int sig, siginfo_t *info, void *context)
 		self.path, getpid(), step, sig, info->si_addr);
 	add(&storm->errors, 1);
 	signal(sig, SIG_DFL);
-}
-
-static void catch_bad_accesses(void)
-{
-	struct sigaction sa = {
-		.sa_sigaction = bad_access,
-		.sa_flags = SA_SIGINFO | SA_NODEFER,
-	};
-
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
 }
 
 static void start_companion(void)
@@ -208,7 +178,7 @@ static void __noreturn park(void)
 static void birth(void)
 {
 	struct rng r = stream(self.id, STREAM_BIRTH);
-	unsigned int kind = rng_below(&r, 16);
+	unsigned int kind = below(&r, 16);
 	unsigned int appetite = heap_pages();
 	struct run run;
 
@@ -224,7 +194,7 @@ static void birth(void)
 			break;
 		heap_write(&r, &run, 0);
 	}
-	if (!rng_below(&r, 4))
+	if (!below(&r, 4))
 		start_companion();
 }
 
@@ -242,27 +212,7 @@ static void become(u32 number)
 
 static bool room(void)
 {
-	u32 n = get(&storm->alive);
-
-	do {
-		if (n >= population_cap() || get(&storm->phase) != PHASE_RUN)
-			return false;
-	} while (!__atomic_compare_exchange_n(&storm->alive, &n, n + 1, false,
-					      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-	return true;
-}
-
-static u64 clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
-u64 now_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
+	return get(&storm->phase) == PHASE_RUN && count_in(&storm->alive, population_cap());
 }
 
 /*
@@ -362,7 +312,7 @@ static void step_move_huge(struct rng *r, const struct run *run)
 
 static void step_protect(struct rng *r, const struct run *run)
 {
-	heap_protect(run, rng_below(r, 2));
+	heap_protect(run, below(r, 2));
 }
 
 static void step_drop(struct rng *r, const struct run *run)
@@ -377,7 +327,7 @@ static void step_advise(struct rng *r, const struct run *run)
 		MADV_PAGEOUT, MADV_PAGEOUT, MADV_COLD, MADV_WILLNEED, MADV_COLLAPSE,
 	};
 
-	heap_advise(run, advices[rng_below(r, ARRAY_SIZE(advices))]);
+	heap_advise(run, advices[below(r, ARRAY_SIZE(advices))]);
 }
 
 static const struct {
@@ -402,7 +352,7 @@ static unsigned int choose(struct rng *r)
 
 	for (i = 0; i < ARRAY_SIZE(steps); i++)
 		total += steps[i].weight;
-	n = rng_below(r, total);
+	n = below(r, total);
 	for (i = 0; n >= steps[i].weight; i++)
 		n -= steps[i].weight;
 	return i;
@@ -422,7 +372,7 @@ static u32 lifetime(void)
 {
 	struct rng r = stream(self.id, 0);
 
-	return 20 + rng_below(&r, 400);
+	return 20 + below(&r, 400);
 }
 
 /* Everything would double the work of the storm: most look at some of it. */
@@ -431,7 +381,7 @@ static void last_look(void)
 	struct rng r = stream(self.id, STREAM_BIRTH);
 	struct run run;
 
-	if (!rng_below(&r, 8)) {
+	if (!below(&r, 8)) {
 		heap_check_all();
 		return;
 	}
@@ -522,7 +472,7 @@ void master_main(void)
 {
 	snprintf(self.path, sizeof(self.path), "m");
 	self.id = mix(storm->opt.seed);
-	catch_bad_accesses();
+	catch_bad_accesses(bad_access);
 	heap_build();
 	if (storm->opt.failslab)
 		sys_fail_me(true);
