@@ -9,7 +9,6 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -34,7 +33,6 @@ static struct fuzz_opt defaults = {
 	.seconds = 10,
 	.patience = 180,
 	.offline = 64,
-	.weather = 1,
 	.seed = 1,
 	.dir = "/tmp",
 };
@@ -145,7 +143,7 @@ static void start_master(void)
 
 static void start_weather(void)
 {
-	if (!ctl->opt.weather)
+	if (ctl->opt.calm)
 		return;
 	weather = fork();
 	if (!weather)
@@ -411,96 +409,21 @@ static void show_usage(FILE *to)
 		defaults.seed, defaults.patience, defaults.offline, defaults.dir);
 }
 
-static u64 parse(const char *name, const char *text, u64 min, u64 max)
-{
-	char *end;
-	u64 n = strtoull(text, &end, 0);
-
-	if (*text && *text != '-' && !*end && n >= min && n <= max)
-		return n;
-	fprintf(stderr, "%s: --%s %s: must be from %llu to %llu\n",
-		program_invocation_short_name, name, text, min, max);
-	exit(KSFT_FAIL);
-}
-
-static const struct option options[] = {
-	{ "processes", required_argument, NULL, 'p' },
-	{ "memory", required_argument, NULL, 'm' },
-	{ "seconds", required_argument, NULL, 's' },
-	{ "ops", required_argument, NULL, 'o' },
-	{ "seed", required_argument, NULL, 'r' },
-	{ "patience", required_argument, NULL, 'w' },
-	{ "failslab", required_argument, NULL, 'i' },
-	{ "offline", required_argument, NULL, 'l' },
-	{ "calm", no_argument, NULL, 'n' },
-	{ "lazyfree", no_argument, NULL, 'z' },
-	{ "dir", required_argument, NULL, 'f' },
-	{ "self-check", no_argument, NULL, 'c' },
-	{ "help", no_argument, NULL, 'h' },
+static const struct setting settings[] = {
+	{ "processes", 1, 1000, .number = &defaults.processes },
+	{ "memory", 1, 1 << 20, .number = &defaults.memory_mb },
+	{ "seconds", 1, 1000000, .number = &defaults.seconds },
+	{ "ops", 1, ULLONG_MAX, .big_number = &defaults.ops },
+	{ "seed", 0, ULLONG_MAX, .big_number = &defaults.seed },
+	{ "patience", 1, 100000, .number = &defaults.patience },
+	{ "failslab", 0, 100, .number = &defaults.failslab },
+	{ "offline", 0, 1000000, .number = &defaults.offline },
+	{ "calm", .flag = &defaults.calm },
+	{ "lazyfree", .flag = &defaults.lazyfree },
+	{ "dir", .path = defaults.dir },
+	{ "self-check", .flag = &want_self_check },
 	{ }
 };
-
-static void set_option(int c, const char *name)
-{
-	struct fuzz_opt *o = &defaults;
-
-	switch (c) {
-	case 'p':
-		o->processes = parse(name, optarg, 1, 1000);
-		break;
-	case 'm':
-		o->memory_mb = parse(name, optarg, 1, 1 << 20);
-		break;
-	case 's':
-		o->seconds = parse(name, optarg, 1, 1000000);
-		break;
-	case 'o':
-		o->ops = parse(name, optarg, 1, ULLONG_MAX);
-		break;
-	case 'r':
-		o->seed = parse(name, optarg, 0, ULLONG_MAX);
-		break;
-	case 'w':
-		o->patience = parse(name, optarg, 1, 100000);
-		break;
-	case 'i':
-		o->failslab = parse(name, optarg, 0, 100);
-		break;
-	case 'l':
-		o->offline = parse(name, optarg, 0, 1000000);
-		break;
-	case 'n':
-		o->weather = 0;
-		break;
-	case 'z':
-		o->lazyfree = 1;
-		break;
-	case 'f':
-		snprintf(o->dir, sizeof(o->dir), "%s", optarg);
-		break;
-	case 'c':
-		want_self_check = true;
-		break;
-	case 'h':
-		show_usage(stdout);
-		exit(KSFT_PASS);
-	default:
-		show_usage(stderr);
-		exit(KSFT_FAIL);
-	}
-}
-
-static void parse_options(int argc, char **argv)
-{
-	int c, index = 0;
-
-	while ((c = getopt_long(argc, argv, "", options, &index)) != -1)
-		set_option(c, options[index].name);
-	if (optind < argc) {
-		show_usage(stderr);
-		exit(KSFT_FAIL);
-	}
-}
 
 /* All swap and half of the memory: much must be swapped, and nobody run out of it. */
 static void need_memory(void)
@@ -524,7 +447,7 @@ int main(int argc, char **argv)
 		map_ctl();
 		worker_main(atoi(argv[2]));
 	}
-	parse_options(argc, argv);
+	parse_options(argc, argv, settings, show_usage);
 
 	ksft_print_header();
 	if (geteuid())

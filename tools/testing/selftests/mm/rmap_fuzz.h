@@ -23,7 +23,6 @@
 
 #include "rmap_stress.h"
 
-#define PATH_LEN	128
 #define ARENA		0x200000000000UL
 #define MAX_PAGE	65536	/* bytes; the least is 4096 */
 #define HUGE_PAGES	((u32)((2 << 20) / page_size))	/* small pages in one of 2 MiB */
@@ -116,8 +115,8 @@ struct fuzz_opt {
 	u32 patience;
 	u32 failslab;		/* percent */
 	u32 offline;		/* pages that may be taken offline */
-	u32 weather;
-	u32 lazyfree;
+	bool calm;
+	bool lazyfree;
 	u64 ops;
 	u64 seed;
 	enum damage damage;

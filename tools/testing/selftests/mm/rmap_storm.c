@@ -11,12 +11,10 @@
  * is still there is one that the reverse map has missed.
  */
 #define _GNU_SOURCE
-#include <getopt.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -547,93 +545,20 @@ static void show_usage(FILE *to)
 		EXTRA_TIME, defaults.turnover);
 }
 
-static unsigned long parse(const char *name, const char *text, unsigned long min,
-			   unsigned long max)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 0);
-
-	if (*text && *text != '-' && !*end && n >= min && n <= max)
-		return n;
-	fprintf(stderr, "%s: --%s %s: must be from %lu to %lu\n",
-		program_invocation_short_name, name, text, min, max);
-	exit(KSFT_FAIL);
-}
-
-static const struct option options[] = {
-	{ "processes", required_argument, NULL, 'p' },
-	{ "depth", required_argument, NULL, 'd' },
-	{ "breadth", required_argument, NULL, 'b' },
-	{ "memory", required_argument, NULL, 'm' },
-	{ "seconds", required_argument, NULL, 's' },
-	{ "seed", required_argument, NULL, 'r' },
-	{ "dir", required_argument, NULL, 'f' },
-	{ "turnover", required_argument, NULL, 't' },
-	{ "failslab", required_argument, NULL, 'i' },
-	{ "json", no_argument, NULL, 'j' },
-	{ "self-check", no_argument, NULL, 'c' },
-	{ "help", no_argument, NULL, 'h' },
+static const struct setting settings[] = {
+	{ "processes", 1, 20000, .number = &defaults.processes },
+	{ "depth", 1, 20, .number = &defaults.depth },
+	{ "breadth", 1, 20000, .number = &defaults.breadth },
+	{ "memory", 1, 1 << 20, .number = &defaults.memory_mb },
+	{ "seconds", 1, 1000000, .number = &defaults.seconds },
+	{ "seed", 0, ULLONG_MAX, .big_number = &defaults.seed },
+	{ "dir", .path = defaults.dir },
+	{ "turnover", 0, 1000, .number = &defaults.turnover },
+	{ "failslab", 0, 100, .number = &defaults.failslab },
+	{ "json", .flag = &want_json },
+	{ "self-check", .flag = &want_self_check },
 	{ }
 };
-
-static void set_option(int c, const char *name)
-{
-	struct storm_opt *o = &defaults;
-
-	switch (c) {
-	case 'p':
-		o->processes = parse(name, optarg, 1, 20000);
-		break;
-	case 'd':
-		o->depth = parse(name, optarg, 1, 20);
-		break;
-	case 'b':
-		o->breadth = parse(name, optarg, 1, 20000);
-		break;
-	case 'm':
-		o->memory_mb = parse(name, optarg, 1, 1 << 20);
-		break;
-	case 's':
-		o->seconds = parse(name, optarg, 1, 1000000);
-		break;
-	case 'r':
-		o->seed = parse(name, optarg, 0, ULONG_MAX);
-		break;
-	case 't':
-		o->turnover = parse(name, optarg, 0, 1000);
-		break;
-	case 'i':
-		o->failslab = parse(name, optarg, 0, 100);
-		break;
-	case 'f':
-		snprintf(o->dir, sizeof(o->dir), "%s", optarg);
-		break;
-	case 'j':
-		want_json = true;
-		break;
-	case 'c':
-		want_self_check = true;
-		break;
-	case 'h':
-		show_usage(stdout);
-		exit(KSFT_PASS);
-	default:
-		show_usage(stderr);
-		exit(KSFT_FAIL);
-	}
-}
-
-static void parse_options(int argc, char **argv)
-{
-	int c, index = 0;
-
-	while ((c = getopt_long(argc, argv, "", options, &index)) != -1)
-		set_option(c, options[index].name);
-	if (optind < argc) {
-		show_usage(stderr);
-		exit(KSFT_FAIL);
-	}
-}
 
 int main(int argc, char **argv)
 {
@@ -642,7 +567,7 @@ int main(int argc, char **argv)
 		map_storm();
 		master_main();
 	}
-	parse_options(argc, argv);
+	parse_options(argc, argv, settings, show_usage);
 
 	ksft_print_header();
 	if (geteuid())

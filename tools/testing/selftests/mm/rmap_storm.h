@@ -14,7 +14,6 @@
 
 #include "rmap_stress.h"
 
-#define PATH_LEN	128	/* of a process's place in the tree, "m.3.17" */
 #define MANY		1008	/* with some 1024 references a page counts as pinned */
 #define HIST_STEPS	8	/* buckets in each power of two */
 #define HIST_BUCKETS	(40 * HIST_STEPS)
@@ -97,7 +96,7 @@ struct run {
 
 /* Who writes: the place in the tree, as a name for people and as a number. */
 struct self {
-	char path[PATH_LEN];
+	char path[PATH_LEN];	/* "m.3.17" */
 	u64 id;
 };
 

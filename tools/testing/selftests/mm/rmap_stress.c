@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "rmap_stress.h"
 
 #define CGROUP_ROOT	"/sys/fs/cgroup"
+#define OPTIONS_MAX	16	/* with --help and an empty one */
 #define FAILSLAB	"/sys/kernel/debug/failslab/"
 
 size_t page_size;
@@ -202,4 +204,58 @@ void row(const char *label, const char *format, ...)
 	vprintf(format, args);
 	va_end(args);
 	printf("\n");
+}
+
+/* ---- options ---- */
+
+static u64 parse(const struct setting *s, const char *text)
+{
+	char *end;
+	u64 n = strtoull(text, &end, 0);
+
+	if (*text && *text != '-' && !*end && n >= s->min && n <= s->max)
+		return n;
+	fprintf(stderr, "%s: --%s %s: must be from %llu to %llu\n",
+		program_invocation_short_name, s->name, text, s->min, s->max);
+	exit(KSFT_FAIL);
+}
+
+static void set(const struct setting *s, const char *text)
+{
+	if (s->number)
+		*s->number = parse(s, text);
+	else if (s->big_number)
+		*s->big_number = parse(s, text);
+	else if (s->path)
+		snprintf(s->path, PATH_LEN, "%s", text);
+	else
+		*s->flag = true;
+}
+
+static void __noreturn end_with_usage(void (*show_usage)(FILE *to), bool wanted)
+{
+	show_usage(wanted ? stdout : stderr);
+	exit(wanted ? KSFT_PASS : KSFT_FAIL);
+}
+
+/* Each option has a value of its own, or its name could be cut short to that of another. */
+void parse_options(int argc, char **argv, const struct setting *settings,
+		   void (*show_usage)(FILE *to))
+{
+	struct option options[OPTIONS_MAX] = {};
+	int c, n;
+
+	for (n = 0; settings[n].name; n++) {
+		options[n].name = settings[n].name;
+		options[n].has_arg = settings[n].flag ? no_argument : required_argument;
+		options[n].val = n;
+	}
+	options[n] = (struct option){ "help", no_argument, NULL, n };
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c >= n)
+			end_with_usage(show_usage, c == n);
+		set(&settings[c], optarg);
+	}
+	if (optind < argc)
+		end_with_usage(show_usage, false);
 }

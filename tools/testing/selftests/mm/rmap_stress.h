@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What rmap_storm and rmap_fuzz share: words of memory that many processes change,
- * random numbers, files of /proc and /sys, the cgroup, fault injection.
+ * random numbers, files of /proc and /sys, the cgroup, fault injection, options.
  */
 #ifndef RMAP_STRESS_H
 #define RMAP_STRESS_H
@@ -20,6 +20,7 @@ typedef unsigned int u32;
 typedef unsigned short u16;
 typedef unsigned char u8;
 
+#define PATH_LEN	128
 #define MASTER_ARG	"--master"
 #define CGROUP		"/sys/fs/cgroup/rmap_stress"
 #define KSM		"/sys/kernel/mm/ksm/"
@@ -78,5 +79,19 @@ void exec_master(const char *name);
 void catch_bad_accesses(void (*handler)(int sig, siginfo_t *info, void *context));
 u64 leaked_objects(u64 before, u64 after);
 void row(const char *label, const char *format, ...) __printf(2, 3);
+
+/* An option, and where it goes: one of the pointers. */
+struct setting {
+	const char *name;
+	u64 min;
+	u64 max;
+	u32 *number;
+	u64 *big_number;
+	char *path;		/* PATH_LEN bytes */
+	bool *flag;		/* without an argument */
+};
+
+void parse_options(int argc, char **argv, const struct setting *settings,
+		   void (*show_usage)(FILE *to));
 
 #endif /* RMAP_STRESS_H */
