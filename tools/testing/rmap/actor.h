@@ -29,6 +29,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "files.h"
 
 #define ARENA		0x200000000000UL
 #define ARENA_PAGES	8192
@@ -86,18 +87,6 @@ static long page_size;
 static inline void *at(long page)
 {
 	return (char *)ARENA + page * page_size;
-}
-
-static int try_write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -1 : 0;
-	int err = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = err;
-	return ret;
 }
 
 static void write_file(const char *path, const char *text)

@@ -12,7 +12,6 @@
  * and never writes, a few dozen pages, stays.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "files.h"
 
 #define GROUP		"/sys/fs/cgroup/rmap_many"
 #define AREA		0x40000000UL
@@ -48,18 +48,6 @@ static void __attribute__((noreturn)) die(const char *what)
 {
 	printf("Bail out! %s: %s\n", what, strerror(errno));
 	exit(1);
-}
-
-static int try_write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -1 : 0;
-	int err = errno;
-
-	if (fd >= 0)
-		close(fd);
-	errno = err;
-	return ret;
 }
 
 static void write_file(const char *path, const char *text)
