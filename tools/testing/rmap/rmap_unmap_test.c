@@ -23,6 +23,18 @@ enum work { RECLAIM, PAGEOUT, MIGRATE, SPLIT };
 static enum work work;
 static enum kind kind;
 
+/* Ends all that the case has left: that is when the kernel complains of a wrong rss. */
+static void end_case(void)
+{
+	int i;
+
+	for (i = 0; i < ACTORS; i++)
+		if (actors[i].pid)
+			quit(i);
+	close_stage();
+	large_folios(kind == SHMEM, false);
+}
+
 /* ---- laying out and working on large folios ---- */
 
 FIXTURE(large) {
@@ -61,13 +73,7 @@ FIXTURE_SETUP(large)
 
 FIXTURE_TEARDOWN(large)
 {
-	int i;
-
-	for (i = 0; i < ACTORS; i++)
-		if (actors[i].pid)
-			quit(i);
-	close_stage();
-	large_folios(kind == SHMEM, false);
+	end_case();
 	EXPECT_EQ(0, failures);
 }
 
@@ -596,13 +602,7 @@ FIXTURE_SETUP(anon)
 
 FIXTURE_TEARDOWN(anon)
 {
-	int i;
-
-	for (i = 0; i < ACTORS; i++)
-		if (actors[i].pid)
-			quit(i);
-	close_stage();
-	large_folios(false, false);
+	end_case();
 	EXPECT_EQ(0, failures);
 }
 
@@ -1015,13 +1015,7 @@ FIXTURE_SETUP(used)
 
 FIXTURE_TEARDOWN(used)
 {
-	int i;
-
-	for (i = 0; i < ACTORS; i++)
-		if (actors[i].pid)
-			quit(i);
-	close_stage();
-	large_folios(false, false);
+	end_case();
 	set_lru_gen(self->lru_gen);
 	EXPECT_EQ(0, failures);
 }
