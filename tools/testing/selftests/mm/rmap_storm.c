@@ -185,6 +185,16 @@ static bool all_gone(const struct result *r, u64 started)
 	return !reap_children(&ignored) && !sys_cgroup_processes();
 }
 
+/*
+ * The youngest pages grow older once all page tables have been walked. While a task that
+ * walks the last of them waits for a processor, no other finds anything to reclaim, and
+ * the OOM killer comes beside free swap. So there are older pages before memory is short.
+ */
+static void age_some(void)
+{
+	write_text(CGROUP "/memory.reclaim", "1M");
+}
+
 static bool watch(struct result *r, const char *what,
 		  bool (*done)(const struct result *r, u64 started))
 {
@@ -198,8 +208,10 @@ static bool watch(struct result *r, const char *what,
 			return false;
 		usleep(200000);
 		reap_children(&ignored);
-		if (tick % 5 == 0)
+		if (tick % 5 == 0) {
 			sample(r);
+			age_some();
+		}
 		if (tick % 10 == 0)
 			live_line(r, what, started);
 	}
