@@ -32,27 +32,39 @@ with_index()
 	GIT_INDEX_FILE=$1 in_linux "${@:2}"
 }
 
+# Here and below, few processes: some hosts are slow to start them.
 add_whole_files()
 {
-	local dir=$1 index=$2 file mode
+	local dir=$1 index=$2 n=0 files file id mode
 
-	while read -r file; do
+	mapfile -t files
+	[ "${#files[@]}" -gt 0 ] || return 0
+	printf '%s\n' "${files[@]/#/$dir/}" |
+		in_linux hash-object -w --no-filters --stdin-paths | while read -r id; do
+		file=${files[n++]}
 		mode=100644
 		[ ! -x "$dir/$file" ] || mode=100755
-		printf '%s %s\t%s\n' "$mode" \
-			"$(in_linux hash-object -w --no-filters "$dir/$file")" "$file"
+		printf '%s %s\t%s\n' "$mode" "$id" "$file"
 	done | with_index "$index" update-index --index-info
 }
 
 # The names that a patch touches must be the one that its place says.
 check_patch_names()
 {
-	local dir=$1 file
+	local wrong
 
-	while read -r file; do
-		[ "$(sed -n 's,^diff --git a/\(.*\) b/.*,\1,p' "$dir/$file")" = "${file%.patch}" ] ||
-			die "$file: must patch ${file%.patch}, once, and nothing else"
-	done
+	# shellcheck disable=SC2016 # awk's
+	wrong=$(cd "$1" && xargs -rd '\n' awk '
+		sub(/^diff --git a\//, "") { sub(/ b\/.*/, ""); names[FILENAME] = names[FILENAME] $0 ".patch" }
+		END {
+			for (i = 1; i < ARGC; i++)
+				if (names[ARGV[i]] != ARGV[i]) {
+					print ARGV[i]
+					exit
+				}
+		}')
+	[ -z "$wrong" ] ||
+		die "$wrong: must patch ${wrong%.patch}, once, and nothing else"
 }
 
 # Say which hunk of which patch fails, and what to do about it.
@@ -73,16 +85,14 @@ explain_failed_patches()
 
 apply_patches()
 {
-	local dir=$1 index=$2 list=$3 file
+	local dir=$1 index=$2 list=$3
 
 	check_patch_names "$dir" < "$list"
-	while read -r file; do
-		if grep -q '^deleted file mode' "$dir/$file"; then
-			with_index "$index" update-index --force-remove "${file%.patch}"
-		else
-			cat "$dir/$file"
-		fi
-	done < "$list" > "$index.diff"
+	(cd "$dir" && xargs -rd '\n' grep -l '^deleted file mode') < "$list" > "$index.gone" || true
+	sed 's/\.patch$//' "$index.gone" |
+		with_index "$index" update-index --force-remove --stdin
+	{ grep -vxFf "$index.gone" "$list" || true; } |
+		(cd "$dir" && xargs -rd '\n' cat) > "$index.diff"
 	[ -s "$index.diff" ] || return 0
 	with_index "$index" apply --cached --whitespace=nowarn "$index.diff" \
 		2> "$LOGS/apply.log" || explain_failed_patches "$dir" < "$list"
