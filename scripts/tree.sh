@@ -35,13 +35,13 @@ with_index()
 # Here and below, few processes: some hosts are slow to start them.
 add_whole_files()
 {
-	local dir=$1 index=$2 n=0 files file id mode
+	local dir=$1 index=$2 n=0 names file id mode
 
-	mapfile -t files
-	[ "${#files[@]}" -gt 0 ] || return 0
-	printf '%s\n' "${files[@]/#/$dir/}" |
+	mapfile -t names
+	[ "${#names[@]}" -gt 0 ] || return 0
+	printf '%s\n' "${names[@]/#/$dir/}" |
 		in_linux hash-object -w --no-filters --stdin-paths | while read -r id; do
-		file=${files[n++]}
+		file=${names[n++]}
 		mode=100644
 		[ ! -x "$dir/$file" ] || mode=100755
 		printf '%s %s\t%s\n' "$mode" "$id" "$file"
