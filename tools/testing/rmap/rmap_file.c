@@ -10,26 +10,36 @@
 #include <linux/mman.h>
 #include <net/ethernet.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 #include "cases.h"
 #include "services.h"
 
 #define DISK		"/tmp/rmap_file"
 #define DISK_FILE	DISK "/file"
+#define MEMORY_DISK	"/dev/pmem0"
+#define DAX		"/tmp/rmap_dax"
 
 /* ---- a file on a disk, which a page of it goes back to ---- */
+
+static bool make_ext2(const char *path, const char *dir, const char *options)
+{
+	char command[96];
+
+	snprintf(command, sizeof(command), "mke2fs -b 4096 %s >/dev/null 2>&1", path);
+	mkdir(dir, 0755);
+	return !failures && !system(command) && !mount(path, dir, "ext2", 0, options);
+}
 
 static bool make_disk(void)
 {
 	long n = read_number("/sys/class/zram-control/hot_add");
-	char path[64], command[96];
+	char path[64];
 
 	snprintf(path, sizeof(path), "/sys/block/zram%ld/disksize", n);
 	write_file(path, "64M");
 	snprintf(path, sizeof(path), "/dev/zram%ld", n);
-	snprintf(command, sizeof(command), "mke2fs -b 4096 %s >/dev/null 2>&1", path);
-	mkdir(DISK, 0755);
-	return !failures && !system(command) && !mount(path, DISK, "ext2", 0, NULL);
+	return make_ext2(path, DISK, NULL);
 }
 
 /* So many pages, each as its tag says; none of them stays in memory. */
@@ -212,6 +222,48 @@ CASE(shared_file_is_written_back_again)
 		EXPECT_EQ(0, not_on_disk(&windows[i % WINDOWS]));
 	}
 	settle();
+}
+
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+/*
+ * Memory of a disk has no folios to ask: here too no entry may be writable once
+ * what was written through it is in the past, or it is not known to be written to.
+ */
+CASE(memory_of_a_disk_is_written_back_again)
+{
+	size_t size = WINDOW_PAGES * page_size;
+	char *through[WINDOWS];
+	long before;
+	int fd, i, page;
+
+	if (access(MEMORY_DISK, F_OK))
+		SKIP(return, "no " MEMORY_DISK);
+	ASSERT_TRUE(make_ext2(MEMORY_DISK, DAX, "dax"));
+	fd = open(DAX "/file", O_RDWR | O_CREAT, 0644);
+	ASSERT_EQ(0, ftruncate(fd, size));
+	for (i = 0; i < WINDOWS; i++) {
+		through[i] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		ASSERT_NE(MAP_FAILED, through[i]);
+		memset(through[i], i, size);
+	}
+	for (i = 0; i < 2 * WINDOWS; i++) {
+		ASSERT_EQ(0, fsync(fd));
+		before = minor_faults();
+		for (page = 0; page < WINDOW_PAGES; page++)
+			through[i % WINDOWS][page * page_size] = i;
+		EXPECT_LE(WINDOW_PAGES, minor_faults() - before);
+	}
+	for (i = 0; i < WINDOWS; i++)
+		munmap(through[i], size);
+	close(fd);
+	EXPECT_EQ(0, umount(DAX));
 }
 
 /* ---- truncate ---- */
