@@ -305,8 +305,8 @@ static void report(const struct result *r)
 		row(weather_name(i), "%9llu %9llu", ctl->weather_done[i], ctl->weather_failed[i]);
 	row("processes", "%u, at most %llu at once, and %llu companions", ctl->serial,
 	    ctl->peak_alive, ctl->companions);
-	row("  of these", "%llu forked, %llu execed, %llu killed", ctl->forks, ctl->execs,
-	    ctl->killed);
+	row("  of these", "%llu forked, %llu execed, %llu killed by us, %llu by others",
+	    ctl->forks, ctl->execs, ctl->killed, ctl->killed_by_others);
 	row("racing faults", "%llu", ctl->touched);
 	row("pages swapped", "%llu out, %llu in", r->swapped_out, r->swapped_in);
 	row("taken offline", "%u", ctl->offlined);
