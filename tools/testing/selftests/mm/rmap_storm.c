@@ -27,6 +27,7 @@
 #define STORM_FD	63
 #define LEAK_TRIES	20	/* of half a second: the last objects go by RCU */
 #define RECLAIM_TRIES	8	/* without any change, before what is left counts as missed */
+#define AGING_US	1000000
 #define EXTRA_TIME	4	/* times the seconds, at most, to reach the turnover */
 #define PATIENCE	600	/* seconds that the processes have to park, or to end */
 
@@ -87,6 +88,24 @@ static void start_master(void)
 		return;
 	exec_master("rmap_storm");
 	_exit(1);
+}
+
+/*
+ * The youngest pages grow older once all page tables have been walked. While a task that
+ * walks the last of them waits for a processor, no other finds anything to reclaim, and
+ * the OOM killer comes beside free swap. So there are older pages before memory is short.
+ * In a process of its own: where all is slow, a reclaim lasts for minutes.
+ */
+static void start_aging(void)
+{
+	if (fork())
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (get(&storm->phase) == PHASE_RUN) {
+		usleep(AGING_US);
+		write_text(CGROUP "/memory.reclaim", "1M");
+	}
+	_exit(0);
 }
 
 /* ---- watching ---- */
@@ -185,16 +204,6 @@ static bool all_gone(const struct result *r, u64 started)
 	return !reap_children(&ignored) && !sys_cgroup_processes();
 }
 
-/*
- * The youngest pages grow older once all page tables have been walked. While a task that
- * walks the last of them waits for a processor, no other finds anything to reclaim, and
- * the OOM killer comes beside free swap. So there are older pages before memory is short.
- */
-static void age_some(void)
-{
-	write_text(CGROUP "/memory.reclaim", "1M");
-}
-
 static bool watch(struct result *r, const char *what,
 		  bool (*done)(const struct result *r, u64 started))
 {
@@ -208,10 +217,8 @@ static bool watch(struct result *r, const char *what,
 			return false;
 		usleep(200000);
 		reap_children(&ignored);
-		if (tick % 5 == 0) {
+		if (tick % 5 == 0)
 			sample(r);
-			age_some();
-		}
 		if (tick % 10 == 0)
 			live_line(r, what, started);
 	}
@@ -302,6 +309,7 @@ static void run_storm(const struct storm_opt *opt, struct result *r)
 	if (opt->failslab && !failslab(opt->failslab))
 		ksft_exit_skip("no failslab in this kernel\n");
 	start_master();
+	start_aging();
 	watch(r, "build", is_built);
 	started = now_ns();
 	watch(r, "storm", time_is_over);
