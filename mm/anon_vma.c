@@ -747,7 +747,7 @@ static struct anon_vma *mapped_node(const struct folio *folio)
 /**
  * folio_get_anon_vma - take a reference on the node of a mapped folio
  * @folio: the folio, held; locked, or the caller looks again once it has taken
- *         the family lock, since UFFDIO_MOVE needs no folio lock to re-point it
+ *         the family lock, as UFFDIO_MOVE may have re-pointed it
  *
  * Without locks a folio may be unmapped, and its node freed and made anew, at
  * any moment. A node in use is never of another type (typesafe by RCU), and

@@ -26,19 +26,18 @@
  *  8 the family lock: anon_vma->root->rwsem. There is one for all nodes of a
  *    family. Two are held together only by mm_take_all_locks(), which has
  *    mmap_lock for write, takes all i_mmap_rwsem first, and is alone.
- *  9 tasklist_lock (memory failure collects processes under 7 or 8)
- * 10 mm->page_table_lock or the lock of a pmd or pte table. A first fault
+ *  9 mm->page_table_lock or the lock of a pmd or pte table. A first fault
  *    holds page_table_lock within 8.
- * 11 swap cluster and device locks (swap_duplicate() and swap_free())
+ * 10 swap cluster and device locks (swap_duplicate() and swap_free())
  *    mmlist_lock
  *    mapping->i_private_lock (buffers are made dirty)
  *    inode->i_lock and wb->list_lock, in this order (an inode is made dirty)
- * 12 memcg move lock (within i_private_lock)
+ * 11 memcg move lock (within i_private_lock)
  *    sb_lock (within inode->i_lock, in writeback)
- * 13 mapping->i_pages lock
- * 14 lruvec->lru_lock
+ * 12 mapping->i_pages lock
+ * 13 lruvec->lru_lock
  *
- * So a walk has the folio locked, takes 7 or 8, and for each entry 10 and what
+ * So a walk has the folio locked, takes 7 or 8, and for each entry 9 and what
  * follows. Reclaim ages folios without 4, and gives up where 7 or 8 is taken.
  * Who holds 7 or 8 must not allocate memory in a way that reclaims: it walks.
  *

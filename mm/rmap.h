@@ -117,6 +117,18 @@ static inline void page_vma_mapped_walk_begin(struct page_vma_mapped_walk *pvmw,
 }
 
 /*
+ * Where the page table of @address, or @end if that comes first, ends. Not
+ * pmd_addr_end(): where there are no pmds, that is @end.
+ */
+static inline unsigned long rmap_table_end(unsigned long address,
+					   unsigned long end)
+{
+	unsigned long last = address | ~PMD_MASK;
+
+	return min(last, end - 1) + 1;
+}
+
+/*
  * After an entry that page_vma_mapped_walk() has found: is there another one?
  * Most often it was at the last page, or the only one, so there cannot be.
  */

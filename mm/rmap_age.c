@@ -33,7 +33,7 @@ struct referenced {
 /* How many entries, from the one found on, can map successive pages. */
 static unsigned int max_run(struct page_vma_mapped_walk *pvmw, unsigned long pfn)
 {
-	unsigned long end = pmd_addr_end(pvmw->address, pvmw->vma->vm_end);
+	unsigned long end = rmap_table_end(pvmw->address, pvmw->vma->vm_end);
 
 	return min_t(unsigned long, (end - pvmw->address) >> PAGE_SHIFT,
 		     pvmw->pfn + pvmw->nr_pages - pfn);

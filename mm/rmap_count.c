@@ -71,7 +71,7 @@ static __always_inline int remove_ptes(struct folio *folio, struct page *page,
 	mapped = atomic_sub_return_relaxed(last, &folio->_nr_pages_mapped);
 	if (mapped >= ENTIRELY_MAPPED)
 		return 0;
-	*partial = mapped;
+	*partial = mapped > 0;
 	return last;
 }
 

@@ -93,7 +93,7 @@ static unsigned int same_ptes(const struct unmapping *um, pte_t pte,
 			      bool restorable)
 {
 	const struct page_vma_mapped_walk *pvmw = &um->pvmw;
-	unsigned long end = pmd_addr_end(pvmw->address, pvmw->vma->vm_end);
+	unsigned long end = rmap_table_end(pvmw->address, pvmw->vma->vm_end);
 	unsigned int max = min_t(unsigned long, (end - pvmw->address) >> PAGE_SHIFT,
 				 pvmw->pfn + pvmw->nr_pages - pte_pfn(pte));
 	pte_t *ptep = pvmw->pte;
@@ -222,6 +222,12 @@ static inline void lower_rss(struct mm_struct *mm, int counter, unsigned int nr)
 {
 	update_hiwater_rss(mm);
 	add_mm_counter(mm, counter, -(long)nr);
+}
+
+/* A page that is found broken when it is in a run already goes with the run. */
+static inline bool is_poisoned(const struct pte_run *run)
+{
+	return run->nr == 1 && PageHWPoison(run->page);
 }
 
 /* An access shall fault, and the fault kill. */
@@ -360,7 +366,7 @@ static enum step unmap_run(struct unmapping *um, struct pte_run *run)
 {
 	struct folio *folio = um->folio;
 
-	if (unlikely(um->flags & TTU_HWPOISON) && PageHWPoison(run->page)) {
+	if (unlikely(um->flags & TTU_HWPOISON) && is_poisoned(run)) {
 		poison_pte(um, run->page);
 	} else if (is_unused(um, run) || !folio_test_anon(folio)) {
 		drop_ptes(um, run);
@@ -563,7 +569,7 @@ static enum step migrate_ptes(struct unmapping *um, pte_t pte)
 	run.pte = pte;
 	find_run(um, &run, true);
 	take_run(um, &run);
-	if (PageHWPoison(run.page))
+	if (is_poisoned(&run))
 		poison_pte(um, run.page);
 	else if (is_unused(um, &run))
 		drop_ptes(um, &run);
