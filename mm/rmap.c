@@ -254,7 +254,8 @@ static void walk(struct folio *folio, struct rmap_walk_control *rwc, bool locked
  *	it is unmapped, moved or freed meanwhile (see folio_lock_anon_vma_read())
  * @rwc: what to do
  *
- * Each vma is visited once, a parent's before those forked from it.
+ * Each vma is visited once, a parent's before those forked from it; for a folio
+ * of KSM at least once, in any order.
  *
  * Context: may sleep. Takes the family lock or i_mmap_rwsem for read.
  */
