@@ -117,15 +117,14 @@ static inline void page_vma_mapped_walk_begin(struct page_vma_mapped_walk *pvmw,
 }
 
 /*
- * Where the page table of @address, or @end if that comes first, ends. Not
- * pmd_addr_end(): where there are no pmds, that is @end.
+ * How many ptes there are from @address to @end, or to where the page table
+ * ends. Not by pmd_addr_end(): where there are no pmds, that is @end.
  */
-static inline unsigned long rmap_table_end(unsigned long address,
+static inline unsigned long rmap_ptes_left(unsigned long address,
 					   unsigned long end)
 {
-	unsigned long last = address | ~PMD_MASK;
-
-	return min(last, end - 1) + 1;
+	return min_t(unsigned long, (end - address) >> PAGE_SHIFT,
+		     PTRS_PER_PTE - pte_index(address));
 }
 
 /*

@@ -33,10 +33,9 @@ struct referenced {
 /* How many entries, from the one found on, can map successive pages. */
 static unsigned int max_run(struct page_vma_mapped_walk *pvmw, unsigned long pfn)
 {
-	unsigned long end = rmap_table_end(pvmw->address, pvmw->vma->vm_end);
+	unsigned long left = rmap_ptes_left(pvmw->address, pvmw->vma->vm_end);
 
-	return min_t(unsigned long, (end - pvmw->address) >> PAGE_SHIFT,
-		     pvmw->pfn + pvmw->nr_pages - pfn);
+	return min(left, pvmw->pfn + pvmw->nr_pages - pfn);
 }
 
 static inline bool maps_page(pte_t pte, unsigned long pfn)

@@ -93,9 +93,8 @@ static unsigned int same_ptes(const struct unmapping *um, pte_t pte,
 			      bool restorable)
 {
 	const struct page_vma_mapped_walk *pvmw = &um->pvmw;
-	unsigned long end = rmap_table_end(pvmw->address, pvmw->vma->vm_end);
-	unsigned int max = min_t(unsigned long, (end - pvmw->address) >> PAGE_SHIFT,
-				 pvmw->pfn + pvmw->nr_pages - pte_pfn(pte));
+	unsigned long left = rmap_ptes_left(pvmw->address, pvmw->vma->vm_end);
+	unsigned int max = min(left, pvmw->pfn + pvmw->nr_pages - pte_pfn(pte));
 	pte_t *ptep = pvmw->pte;
 	unsigned int nr = 0, step;
 	pte_t next;
