@@ -777,17 +777,23 @@ struct anon_vma *folio_get_anon_vma(struct folio *folio)
 static struct anon_vma *folio_lock_contended(struct folio *folio)
 {
 	struct anon_vma *node;
-	bool mapped;
 
 	while ((node = folio_get_anon_vma(folio))) {
 		anon_vma_lock_read(node);
-		mapped = mapped_node(folio) == node;
-		if (unlikely(!mapped))
-			anon_vma_unlock_read(node);
-		/* If mapped, it is linked, and the lock keeps it so. */
-		put_anon_vma(node);
-		if (mapped)
+		if (likely(mapped_node(folio) == node))
 			break;
+		anon_vma_unlock_read(node);
+		put_anon_vma(node);
+	}
+	/*
+	 * The folio is mapped, so its node is linked and stays so while we
+	 * hold the lock; but another reader's unmapping may end that, and
+	 * then ours is the last reference.
+	 */
+	if (node && atomic_dec_and_test(&node->refcount)) {
+		anon_vma_unlock_read(node);
+		__put_anon_vma(node);
+		node = NULL;
 	}
 	return node;
 }
