@@ -786,9 +786,9 @@ static struct anon_vma *folio_lock_contended(struct folio *folio)
 		put_anon_vma(node);
 	}
 	/*
-	 * The folio is mapped, so its node is linked and stays so while we
-	 * hold the lock; but another reader's unmapping may end that, and
-	 * then ours is the last reference.
+	 * While the folio is mapped and its family locked the node stays
+	 * linked, and ours is not the last reference. If it were all the same,
+	 * put_anon_vma() would wait for the lock that we hold.
 	 */
 	if (node && atomic_dec_and_test(&node->refcount)) {
 		anon_vma_unlock_read(node);

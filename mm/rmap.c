@@ -254,8 +254,8 @@ static void walk(struct folio *folio, struct rmap_walk_control *rwc, bool locked
  *	it is unmapped, moved or freed meanwhile (see folio_lock_anon_vma_read())
  * @rwc: what to do
  *
- * Each vma is visited once, a parent's before those forked from it; for a folio
- * of KSM at least once, in any order.
+ * Each vma is visited once; for a folio of KSM at least once. While fork copies
+ * page tables, the vma of the parent comes before that of the child.
  *
  * Context: may sleep. Takes the family lock or i_mmap_rwsem for read.
  */

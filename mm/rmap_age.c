@@ -21,7 +21,7 @@
 /**
  * struct referenced - what folio_referenced() wants to know
  * @mapcount: entries not yet seen
- * @vmas: how many vmas have used the folio; -1 if it is not worth keeping
+ * @vmas: how many vmas have used the folio; -1 if it will soon be freed
  * @vm_flags: theirs; VM_LOCKED if it is mlocked
  */
 struct referenced {
@@ -213,7 +213,7 @@ in_mlocked(struct folio *folio, struct vm_area_struct *vma,
 	return all;
 }
 
-/* Look at the entries in one vma. False if the folio is best reclaimed. */
+/* Look at the entries in one vma. False if the folio will soon be freed. */
 static __always_inline bool
 look_in_vma(struct folio *folio, struct vm_area_struct *vma,
 	    unsigned long address, struct referenced *ref, bool *young)
@@ -283,8 +283,10 @@ static inline bool is_counted(struct vm_area_struct *vma,
  * Clears the young bits of all entries that it looks at, until all have been
  * seen.
  *
- * Return: how many vmas have used the folio; -1 if it is best reclaimed now, or
- * a lock was taken and nothing can be said.
+ * Context: may sleep. Takes the family lock or i_mmap_rwsem for read.
+ * Return: how many vmas have used the folio; 1 if it cannot be locked, and is
+ * to stay. -1 if the lock of the reverse map is contended, or the folio will
+ * soon be freed with its mm, so that to reclaim it would be for nothing.
  */
 int folio_referenced(struct folio *folio, int is_locked,
 		     struct mem_cgroup *memcg, unsigned long *vm_flags)

@@ -119,7 +119,7 @@ static void set_node(struct folio *folio, struct anon_vma *node)
 /**
  * folio_move_anon_rmap - a folio is this process's alone now
  * @folio: the folio, locked, anonymous
- * @vma: the vma that maps it, attached to the node of its own mm
+ * @vma: the vma that maps it, settled
  *
  * After a write fault has found that nobody else maps it: walks need look at
  * the node of the process only.

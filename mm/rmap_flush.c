@@ -46,6 +46,8 @@ void try_to_unmap_flush(void)
  *
  * Folios that were unmapped with TTU_BATCH_FLUSH may be written to disk
  * afterwards.
+ *
+ * Context: may sleep; no page table lock held.
  */
 void try_to_unmap_flush_dirty(void)
 {
@@ -84,8 +86,9 @@ void rmap_flush_later(struct mm_struct *mm, pte_t pte, unsigned long start,
 		arch_tlbbatch_add_pending(&batch->arch, mm, start);
 	batch->flush_required = true;
 	/*
-	 * What was dirty is likely to be writable. If it was clean, the first
-	 * write looks at the entry again, and finds it gone.
+	 * What was dirty is likely to be writable. For a clean entry, an
+	 * architecture that wants this must guarantee that the first write
+	 * through the TLB looks at the entry again, and faults.
 	 */
 	if (pte_dirty(pte))
 		batch->writable = true;
