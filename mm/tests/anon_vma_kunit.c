@@ -930,6 +930,48 @@ static void overlap_is_noticed(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, own->overlap);
 }
 
+static bool is_locked(const struct anon_vma *node)
+{
+	return rwsem_is_locked(&node->root->rwsem);
+}
+
+/* Also of a family of which the process has two nodes: to take it twice would hang. */
+static void all_locks_are_those_of_each_family(struct kunit *test)
+{
+	struct mm_struct *parent = process_new(test), *mm, *stranger = process_new(test);
+	bool taken[3] = {}, left = false;
+	struct anon_vma *nodes[3];
+	int err, i;
+
+	map(test, parent, 0, 4);
+	map(test, parent, 4, 4);
+	write_all(test, parent);
+	mm = process_fork(test, parent);
+	write_to(test, vma_at(mm, 0));
+	KUNIT_EXPECT_PTR_NE(test, node_at(mm, 0), node_at(mm, 4));
+	write_to(test, map(test, mm, 20, 4));
+	map(test, mm, 30, 4);
+	write_to(test, map(test, stranger, 0, 4));
+	nodes[0] = node_at(mm, 0);
+	nodes[1] = node_at(mm, 20);
+	nodes[2] = node_at(stranger, 0);
+
+	mmap_write_lock(mm);
+	err = mm_take_all_locks(mm);
+	for (i = 0; !err && i < 3; i++)
+		taken[i] = is_locked(nodes[i]);
+	if (!err)
+		mm_drop_all_locks(mm);
+	for (i = 0; i < 3; i++)
+		left |= is_locked(nodes[i]);
+	mmap_write_unlock(mm);
+	KUNIT_ASSERT_EQ(test, 0, err);
+	KUNIT_EXPECT_TRUE(test, taken[0]);
+	KUNIT_EXPECT_TRUE(test, taken[1]);
+	KUNIT_EXPECT_FALSE(test, taken[2]);
+	KUNIT_EXPECT_FALSE(test, left);
+}
+
 static struct kunit_case anon_vma_cases[] = {
 	KUNIT_CASE(owner_ids_differ),
 	KUNIT_CASE(first_fault_makes_root),
@@ -957,6 +999,7 @@ static struct kunit_case anon_vma_cases[] = {
 	KUNIT_CASE(hull_grows_in_ancestors),
 	KUNIT_CASE(walk_visits_what_overlaps),
 	KUNIT_CASE(overlap_is_noticed),
+	KUNIT_CASE(all_locks_are_those_of_each_family),
 	{}
 };
 
@@ -1116,7 +1159,8 @@ static int change_mapping(void *arg)
 
 	while (!kthread_should_stop()) {
 		WRITE_ONCE(changer->folio->mapping, changer->mappings[i++ % 4]);
-		if (!(i % 1024))
+		/* Odd, so that each of the four is left in turn on one cpu. */
+		if (!(i % 1021))
 			cond_resched();
 	}
 	return 0;
@@ -1144,6 +1188,11 @@ static bool look(struct changer *changer, struct anon_vma *a, struct anon_vma *b
 	return true;
 }
 
+static bool found_all(const struct changer *changer)
+{
+	return changer->found[0] && changer->found[1] && changer->found[2];
+}
+
 /* The bit and the pointer come from one read, however the mapping changes. */
 static void bit_and_pointer_agree(struct kunit *test)
 {
@@ -1152,7 +1201,7 @@ static void bit_and_pointer_agree(struct kunit *test)
 	struct folio *folio = map_folio(test, vma_at(a, 0), 0);
 	struct changer changer = { .folio = folio };
 	struct task_struct *task;
-	unsigned long end;
+	unsigned long end, give_up;
 	bool good = true;
 	void *file;
 
@@ -1166,11 +1215,17 @@ static void bit_and_pointer_agree(struct kunit *test)
 	changer.mappings[3] = file + PAGE_MAPPING_KSM;
 	task = kthread_run(change_mapping, &changer, "change_mapping");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	for (end = jiffies + HZ / 2; good && time_before(jiffies, end); cond_resched())
+	end = jiffies + HZ / 2;
+	give_up = jiffies + 20 * HZ;
+	while (good && (time_before(jiffies, end) ||
+			(!found_all(&changer) && time_before(jiffies, give_up)))) {
 		good = look(&changer, node_a, node_b);
+		cond_resched();
+	}
 	kthread_stop(task);
 	WRITE_ONCE(folio->mapping, changer.mappings[0]);
 	KUNIT_EXPECT_TRUE(test, good);
+	KUNIT_EXPECT_TRUE(test, found_all(&changer));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&node_a->refcount));
 	KUNIT_EXPECT_EQ(test, 1, atomic_read(&node_b->refcount));
 	kunit_info(test, "found %lu times the first, %lu the second, %lu none",

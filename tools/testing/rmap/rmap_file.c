@@ -661,17 +661,57 @@ CASE(advice_cold)
 	settle();
 }
 
+/*
+ * Of pages that one alone maps and uses, those that it says are cold go first, be
+ * they the last that came.
+ */
+static void cold_goes_first(int actor, long page, long n, int swappiness)
+{
+	long half = n / 2, cold = half, warm, tries;
+
+	/* A page that a processor holds back would not be marked. */
+	write_file("/proc/sys/vm/drop_caches", "1");
+	call(actor, do_use, page, n);
+	advise(actor, page + half, half, MADV_COLD);
+	for (tries = 0; tries < 20 && cold == half; tries++) {
+		try_reclaim(n / 8, swappiness);
+		cold = entries_with(actor, page + half, half, PM_PRESENT);
+	}
+	warm = entries_with(actor, page, half, PM_PRESENT);
+	if (cold >= warm)
+		fail("of %ld pages each, %ld cold and %ld others are present", half, cold, warm);
+}
+
+CASE(advice_cold_goes_first)
+{
+	const long n = 512;
+
+	map(self->a, 0, n);
+	put(self->a, 0, n);
+	cold_goes_first(self->a, 0, n, 200);
+	settle();
+	make_disk_file(n);
+	map_disk(self->a, n, n, 0, MAP_PRIVATE);
+	verify();
+	cold_goes_first(self->a, n, n, 0);
+	settle();
+}
+
 CASE(advice_free)
 {
 	int b = both_kinds(self->a);
 
 	put(b, 0, 8);
 	put(b, 64, 8);
-	advise(b, 0, 16, MADV_FREE);
+	advise_free(b, 0, 16);
 	put(b, 2, 2);
 	/* What stands for a file is not free to go. */
 	EXPECT_EQ(-1, try_advise(b, 64, 32, MADV_FREE));
 	EXPECT_EQ(EINVAL, errno);
+	reclaim_all();
+	must_be_free(b, 0, 2);
+	must_be_free(b, 4, 4);
+	EXPECT_EQ(2, entries_with(b, 2, 2, PM_SWAP));
 	settle();
 	fork_actor(b);
 	put(b, 0, 16);

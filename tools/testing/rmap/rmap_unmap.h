@@ -10,6 +10,7 @@
 
 #include <setjmp.h>
 #include <sys/mount.h>
+#include <sys/uio.h>
 #include "lib/test_hmm_uapi.h"
 
 #define FOLIO_ORDER	4
@@ -244,35 +245,9 @@ static void clear_refs(int actor, const char *what)
 	write_file(path, what);
 }
 
-/* The sum of a line of smaps over the vmas of the arena. */
-static long smaps_kb(int actor, const char *what)
-{
-	unsigned long start = 0, end = 0, kb, sum = 0;
-	char path[40], line[256], name[40];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/smaps", actors[actor].pid);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strchr(line, '-') && sscanf(line, "%lx-%lx", &start, &end) == 2)
-			continue;
-		if (sscanf(line, "%39[^:]: %lu", name, &kb) == 2 && !strcmp(name, what) &&
-		    start >= ARENA && end <= ARENA + ARENA_PAGES * page_size)
-			sum += kb;
-	}
-	if (f)
-		fclose(f);
-	return sum;
-}
-
 static long referenced_kb(int actor)
 {
 	return smaps_kb(actor, "Referenced");
-}
-
-static long huge_kb(int actor)
-{
-	return smaps_kb(actor, "AnonHugePages");
 }
 
 /* ---- reading, writing, locking ---- */
@@ -360,6 +335,23 @@ static void write_all(bool shared, long step)
 		if (shared)
 			keep_base(i, 0, ARENA_PAGES);
 	}
+}
+
+/* arg: page, pages. A pipe has a reference to each, until the process ends. */
+static long do_splice(const long *arg)
+{
+	struct iovec part = { .iov_len = 1 };
+	long page;
+	int fds[2];
+
+	if (pipe(fds))
+		return -1;
+	for (page = arg[0]; page < arg[0] + arg[1]; page++) {
+		part.iov_base = at(page);
+		if (vmsplice(fds[1], &part, 1, SPLICE_F_NONBLOCK) != 1)
+			return -1;
+	}
+	return 0;
 }
 
 static void lock(int actor, long page, long n)

@@ -608,6 +608,41 @@ FIXTURE_TEARDOWN(anon)
 
 #define ANON_CASE(name) TEST_F_TIMEOUT(anon, name, 200)
 
+/*
+ * The swap entry of an exclusive page says so. If it did not, a write after the
+ * page was read back would copy it, as somebody else has a reference: a pipe, for
+ * which it also stays in the swap cache. What a child shares must be copied. With
+ * a reference to it, no large folio would be swapped out.
+ */
+ANON_CASE(exclusive_stays_in_swap)
+{
+	const long n = 16;
+	uint64_t frames[n];
+	long i, same;
+
+	large_folios(false, false);
+	map(self->a, 0, n);
+	put(self->a, 0, n);
+	advise(self->a, 0, n / 2, MADV_DONTFORK);
+	fork_actor(self->a);
+	ASSERT_EQ(0, call(self->a, do_splice, 0, n));
+	for (i = 0; i < n; i++)
+		frames[i] = pfn(self->a, i);
+	reclaim_all();
+	ASSERT_EQ(n, entries_with(self->a, 0, n, PM_SWAP));
+	verify();
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(frames[i], pfn(self->a, i));
+	put(self->a, 0, n);
+	for (same = 0; same < n && pfn(self->a, same) == frames[same]; same++)
+		;
+	EXPECT_EQ(n / 2, same);
+	for (; same < n && pfn(self->a, same) != frames[same]; same++)
+		;
+	EXPECT_EQ(n, same);
+	verify();
+}
+
 /* Only the folio that was meant goes. */
 ANON_CASE(neighbours_stay)
 {

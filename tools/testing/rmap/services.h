@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What an actor or the test asks of the kernel beside plain system calls:
- * userfaultfd, pins, KSM, idle bits, reclaim.
+ * userfaultfd, pins, KSM, smaps, idle bits, reclaim.
  */
 #ifndef RMAP_SERVICES_H
 #define RMAP_SERVICES_H
@@ -120,7 +120,35 @@ static void ksm_merge(void)
 			break;
 		usleep(10000);
 	}
+	if (i == 2000)
+		fail("KSM has not looked at all four times in 20 s");
 	write_file("/sys/kernel/mm/ksm/run", "0");
+}
+
+/* The sum of a line of smaps over the vmas of the arena. */
+static long smaps_kb(int actor, const char *what)
+{
+	unsigned long start = 0, end = 0, kb, sum = 0;
+	char path[40], line[256], name[40];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", actors[actor].pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strchr(line, '-') && sscanf(line, "%lx-%lx", &start, &end) == 2)
+			continue;
+		if (sscanf(line, "%39[^:]: %lu", name, &kb) == 2 && !strcmp(name, what) &&
+		    start >= ARENA && end <= ARENA + ARENA_PAGES * page_size)
+			sum += kb;
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+static long huge_kb(int actor)
+{
+	return smaps_kb(actor, "AnonHugePages");
 }
 
 /* One walk of one page. */
@@ -186,6 +214,25 @@ static long left_by_pageout(int actor, long page, long n)
 		left = entries_with(actor, page, n, PM_PRESENT);
 	}
 	return left;
+}
+
+/* No page is marked that a processor still holds back, before or after the call. */
+static void advise_free(int actor, long page, long n)
+{
+	write_file("/proc/sys/vm/drop_caches", "1");
+	advise(actor, page, n, MADV_FREE);
+	write_file("/proc/sys/vm/drop_caches", "1");
+}
+
+/* After reclaim: no entry and nothing in swap, so that zeroes are read. */
+static void must_be_free(int actor, long page, long n)
+{
+	long left = entries_with(actor, page, n, PM_PRESENT | PM_SWAP);
+
+	if (left)
+		fail("actor %d: %ld of %ld pages at %ld were not freed", actor, left, n, page);
+	else
+		set_cells(actor, page, n, ZERO);
 }
 
 #endif /* RMAP_SERVICES_H */

@@ -24,6 +24,8 @@
 #define WORKER_ARG	"--worker"
 #define LEAK_TRIES	30	/* of half a second: the last objects go by RCU */
 #define HUGE_POOL	6	/* pages of 2 MiB */
+#define LONG_RUN	10	/* seconds, in which all that is frequent happens */
+#define TRIES		10	/* of which not each may fail */
 
 struct ctl *ctl;
 
@@ -327,11 +329,69 @@ static bool died(void)
 	return ctl->killed_by_others && !ctl->opt.failslab;
 }
 
+/* Not what the machine lacks, nor what may fail each time as there is no room for it. */
+static bool may_happen(const char *weather)
+{
+	static const struct {
+		const char *weather, *path;
+	} wants[] = {
+		{ "swapoff, swapon", NULL },
+		{ "soft offline", NULL },
+		{ "lru_gen aging", "/sys/kernel/debug/lru_gen" },
+		{ "lru_gen switch", "/sys/kernel/mm/lru_gen/enabled" },
+		{ "compaction", "/proc/sys/vm/compact_memory" },
+		{ "migrate_pages", "/sys/devices/system/node/node1" },
+		{ "move_pages", "/sys/devices/system/node/node1" },
+		{ "KSM", KSM "run" },
+		{ "huge pages", THP "enabled" },
+		{ "split huge pages", "/sys/kernel/debug/split_huge_pages" },
+		{ "page_idle", "/sys/kernel/mm/page_idle/bitmap" },
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(wants); i++)
+		if (!strcmp(weather, wants[i].weather))
+			return wants[i].path && !access(wants[i].path, F_OK);
+	return true;
+}
+
+static bool weather_happened(void)
+{
+	bool happened = true;
+	u64 done = 0;
+
+	for (u32 i = 0; weather_name(i); i++) {
+		done += ctl->weather_done[i];
+		if (ctl->weather_done[i] || ctl->weather_failed[i] < TRIES ||
+		    !may_happen(weather_name(i)))
+			continue;
+		printf("# never done: %s\n", weather_name(i));
+		happened = false;
+	}
+	return done && happened;
+}
+
+/* A run that has seen nothing proves nothing. */
+static bool much_happened(const struct result *r)
+{
+	return r->swapped_out && ctl->forks && (ctl->opt.calm || weather_happened());
+}
+
+static void much_happened_test(const struct result *r)
+{
+	const struct fuzz_opt *o = &ctl->opt;
+
+	if (o->failslab || o->ops || o->seconds < LONG_RUN)
+		ksft_test_result_skip("much happened: not in so short a run, or without memory\n");
+	else
+		ksft_test_result(much_happened(r),
+				 "pages were swapped, processes forked and disturbed\n");
+}
+
 static void fuzz_test(void)
 {
 	struct result r;
 
-	ksft_set_plan(4);
+	ksft_set_plan(5);
 	run_fuzz(&defaults, &r);
 	report(&r);
 	ksft_test_result(!ctl->mismatches && ctl->checked,
@@ -343,6 +403,7 @@ static void fuzz_test(void)
 				 LEAK_SLACK);
 	else
 		ksft_test_result_skip("slabs: not to be seen in /proc/slabinfo\n");
+	much_happened_test(&r);
 }
 
 /* ---- the self-check: each kind of damage must be found, and nothing else ---- */
