@@ -24,6 +24,13 @@ die()
 	exit 1
 }
 
+# A line of the kernel's own (it has a time stamp) that means something is wrong.
+COMPLAINT='\[ *[0-9]+\.[0-9]{6}\].*(WARNING: |BUG: |BUG at |KASAN: |UBSAN: |Oops|Kernel panic'
+COMPLAINT+='|general protection|INFO: task .* blocked|possible .* detected|detected .*stall'
+COMPLAINT+='|soft lockup|hard LOCKUP|non-static key|turning off the locking|Bad page|Bad rss'
+COMPLAINT+='|bad p[gm4u]d |(Bad|Unused) swap|bad: scheduling|corruption|[Ll]eak|Objects remaining'
+COMPLAINT+='|refcount_t: )'
+
 # What the kernel, the compilers and configs/ call ARCH, and where its image is. PAGES and
 # MMU choose between the kinds of ppc64le and of ppc64, which is big-endian.
 # shellcheck disable=SC2034 # for those who call it
