@@ -19,10 +19,10 @@ help: ## list these targets
 run: deps base compose kernel guest ## build everything, boot it, run the storm, print the report
 	@$(STAGE) "storm" scripts/storm
 
-test: deps ## every check there is, one summary
+test: deps ## the checks, some of them in short, one summary
 	@scripts/test
 
-test-all: deps ## the same, and every kind of 64-bit PowerPC: byte order, page size, MMU
+test-all: deps ## that and more of it, mutants, coverage, and every kind of 64-bit PowerPC
 	@scripts/test --all
 
 fuzz: deps base compose ## random system calls on FLAVOR, every page checked
