@@ -56,6 +56,16 @@ machine()
 	export ARCH
 }
 
+# mutated_file MUTATION: the file of the kernel that it breaks. A mutation that begins with
+# "mm/NAME.c:" breaks that file, any other mm/anon_vma.c.
+mutated_file()
+{
+	local name
+
+	name=$(sed -n '1,3s,^# \(mm/[a-z_]*\.c\):.*,\1,p' "$1")
+	echo "${name:-mm/anon_vma.c}"
+}
+
 # stage NAME COMMAND...: name the stage, run it, say how long it took.
 stage()
 {

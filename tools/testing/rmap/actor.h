@@ -95,6 +95,12 @@ static void write_file(const char *path, const char *text)
 		fail("cannot write \"%s\" to %s: %m", text, path);
 }
 
+/* Pages that a processor holds back are on no list: advice, reclaim and splits miss them. */
+static inline void drain_batches(void)
+{
+	write_file("/proc/sys/vm/drop_caches", "1");
+}
+
 static long read_number(const char *path)
 {
 	char text[32] = "";
@@ -589,12 +595,9 @@ static void reclaim_all_at(int line)
 	int round;
 
 	for (round = 0; round < 40 && left; round++) {
-		/*
-		 * Pages that a processor holds back are on no list to reclaim; and how
-		 * many are on which of the group's lists is summed up every two seconds.
-		 */
+		/* How many are on which of the group's lists is summed up every two seconds. */
 		if (round) {
-			write_file("/proc/sys/vm/drop_caches", "1");
+			drain_batches();
 			usleep(round < 10 ? round * 1000 : 200000);
 		}
 		try_reclaim(2 * ARENA_PAGES, round % 2 ? 100 : 200);

@@ -669,8 +669,7 @@ static void cold_goes_first(int actor, long page, long n, int swappiness)
 {
 	long half = n / 2, cold = half, warm, tries;
 
-	/* A page that a processor holds back would not be marked. */
-	write_file("/proc/sys/vm/drop_caches", "1");
+	drain_batches();
 	call(actor, do_use, page, n);
 	advise(actor, page + half, half, MADV_COLD);
 	for (tries = 0; tries < 20 && cold == half; tries++) {

@@ -1121,8 +1121,7 @@ CASE(pageout_and_cold)
 	advise(b, 0, 64, MADV_COLD);
 	advise(self->a, 0, 64, MADV_PAGEOUT);
 	put(b, 0, 8);
-	/* Nothing is done to a page that a processor holds back. */
-	write_file("/proc/sys/vm/drop_caches", "1");
+	drain_batches();
 	used = smaps_kb(b, "Referenced");
 	advise(b, 0, 8, MADV_COLD);
 	EXPECT_EQ(used - 8 * page_size / 1024, smaps_kb(b, "Referenced"));
@@ -1303,7 +1302,7 @@ static void migrate(int actor, long page, int other, long other_page)
 	for (tries = 0; tries < 20; tries++) {
 		if (!sys(actor, SYS_madvise, (long)at(page), page_size, MADV_SOFT_OFFLINE))
 			break;
-		write_file("/proc/sys/vm/drop_caches", "1");
+		drain_batches();
 		usleep(10000);
 	}
 	verify();

@@ -466,7 +466,6 @@ static void split_range(pid_t pid, unsigned long start, unsigned long size)
 	write_file("/sys/kernel/debug/split_huge_pages", text);
 }
 
-/* A page that a processor holds back cannot be split: drop_caches takes it away. */
 static void split_all(int actor)
 {
 	static uint64_t entries[ARENA_PAGES];
@@ -475,7 +474,7 @@ static void split_all(int actor)
 
 	read_pagemap(actor, entries);
 	for (round = 0; round < 10 && left; round++) {
-		write_file("/proc/sys/vm/drop_caches", "1");
+		drain_batches();
 		for_each_run(actor, page, n, 0)
 			split_range(actors[actor].pid, (unsigned long)at(page), n * page_size);
 		left = 0;

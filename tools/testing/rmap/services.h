@@ -203,25 +203,25 @@ static void set_lru_gen(long bits)
 		write_file(LRU_GEN, text);
 }
 
-/* A page that only one maps goes at once, unless a processor still holds it back. */
+/* A page that only one maps goes at once. */
 static long left_by_pageout(int actor, long page, long n)
 {
 	long left = n, tries;
 
 	for (tries = 0; tries < 20 && left; tries++) {
-		write_file("/proc/sys/vm/drop_caches", "1");
+		drain_batches();
 		advise(actor, page, n, MADV_PAGEOUT);
 		left = entries_with(actor, page, n, PM_PRESENT);
 	}
 	return left;
 }
 
-/* No page is marked that a processor still holds back, before or after the call. */
+/* The advice holds back some itself. */
 static void advise_free(int actor, long page, long n)
 {
-	write_file("/proc/sys/vm/drop_caches", "1");
+	drain_batches();
 	advise(actor, page, n, MADV_FREE);
-	write_file("/proc/sys/vm/drop_caches", "1");
+	drain_batches();
 }
 
 /* After reclaim: no entry and nothing in swap, so that zeroes are read. */
