@@ -30,6 +30,7 @@ COMPLAINT+='|general protection|INFO: task .* blocked|possible .* detected|detec
 COMPLAINT+='|soft lockup|hard LOCKUP|non-static key|turning off the locking|Bad page|Bad rss'
 COMPLAINT+='|bad p[gm4u]d |(Bad|Unused) swap|bad: scheduling|corruption|[Ll]eak|Objects remaining'
 COMPLAINT+='|refcount_t: )'
+export COMPLAINT
 
 # What the kernel, the compilers and configs/ call ARCH, and where its image is. PAGES and
 # MMU choose between the kinds of ppc64le and of ppc64, which is big-endian.
