@@ -59,7 +59,7 @@ struct unmapping {
  * @page: the first page
  * @nr: how many
  * @exclusive: the pages are marked as exclusive to the process
- * @pte: the first as it was; once cleared, dirty and young if one of them was
+ * @pte: the first as it was; once cleared, dirty if one of them was
  */
 struct pte_run {
 	struct page *page;
@@ -78,11 +78,13 @@ struct pte_run {
 #define RUNS_OF_ANON	true
 #endif
 
-/* What two ptes of a run have in common. The hardware sets young and dirty. */
+/* What two ptes of a run have in common. Whether they are dirty goes to the folio. */
 static inline pte_t common_bits(pte_t pte, bool restorable)
 {
-	pte = pte_mkold(pte_mkclean(pte));
-	return restorable ? pte : pte_wrprotect(pte_clear_soft_dirty(pte));
+	pte = pte_mkclean(pte);
+	if (restorable)
+		return pte;
+	return pte_mkold(pte_wrprotect(pte_clear_soft_dirty(pte)));
 }
 
 /*
@@ -175,9 +177,11 @@ static __always_inline pte_t clear_and_flush(struct unmapping *um,
 	} else {
 		flush_cache_range(vma, start, end);
 		pte = get_and_clear_full_ptes(mm, start, um->pvmw.pte, run->nr, 0);
-		/* Joining the dirty bits may have set this as well. */
+		/* Joining the dirty bits may have changed these (a shadow stack's). */
 		if (!pte_soft_dirty(run->pte))
 			pte = pte_clear_soft_dirty(pte);
+		if (pte_write(run->pte))
+			pte = pte_mkwrite(pte, vma);
 	}
 	if (later)
 		rmap_flush_later(mm, pte, start, end);
