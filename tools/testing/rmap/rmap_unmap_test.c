@@ -889,26 +889,34 @@ ANON_CASE(huge_locked)
 
 /* ---- poison ---- */
 
+/* Of a large folio, which is split before, and a page that is unmapped as it is. */
 ANON_CASE(poisoned_page)
 {
-	uint64_t frame;
-	int b;
+	const long pages[] = { FOLIO + 5, PAGES + 1 };
+	uint64_t frames[2];
+	int b, i;
 
 	LAY_OUT();
+	large_folios(false, false);
+	map(self->a, PAGES, 3);
+	put(self->a, PAGES, 3);
 	b = fork_actor(self->a);
-	frame = pfn(self->a, FOLIO + 5);
-	if (call(self->a, do_poison, FOLIO + 5, MADV_HWPOISON))
-		SKIP(return, "needs CONFIG_MEMORY_FAILURE");
-	/* The entry says so: it is neither swap that can be read nor present. */
-	EXPECT_EQ(PM_SWAP, pagemap(self->a, FOLIO + 5) & (PM_SWAP | PM_PRESENT));
-	EXPECT_EQ(PM_SWAP, pagemap(b, FOLIO + 5) & (PM_SWAP | PM_PRESENT));
-	EXPECT_EQ(SIGBUS, call(self->a, do_read_signal, FOLIO + 5));
-	set_cells(self->a, FOLIO + 5, 1, NONE);
-	set_cells(b, FOLIO + 5, 1, NONE);
+	for (i = 0; i < 2; i++) {
+		frames[i] = pfn(self->a, pages[i]);
+		if (call(self->a, do_poison, pages[i], MADV_HWPOISON))
+			SKIP(return, "needs CONFIG_MEMORY_FAILURE");
+		/* The entry says so: it is neither swap that can be read nor present. */
+		EXPECT_EQ(PM_SWAP, pagemap(self->a, pages[i]) & (PM_SWAP | PM_PRESENT));
+		EXPECT_EQ(PM_SWAP, pagemap(b, pages[i]) & (PM_SWAP | PM_PRESENT));
+		EXPECT_EQ(SIGBUS, call(self->a, do_read_signal, pages[i]));
+		set_cells(self->a, pages[i], 1, NONE);
+		set_cells(b, pages[i], 1, NONE);
+	}
 	work_and_check();
 	quit(b);
 	quit(self->a);
-	cure(frame);
+	cure(frames[0]);
+	cure(frames[1]);
 }
 
 ANON_CASE(offlined_page)
