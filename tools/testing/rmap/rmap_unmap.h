@@ -46,17 +46,22 @@ static long pmd_pages(void)
 	return pages;
 }
 
-/* From now on memory comes in large folios, or not; returns whether it can. */
-static bool large_folios(bool shmem, bool on)
+/* From now on memory comes in folios of so many pages, or not; returns whether it can. */
+static bool folios_of(long pages, bool shmem, bool on)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), THP "hugepages-%ldkB/%s", FOLIO * page_size / 1024,
+	snprintf(path, sizeof(path), THP "hugepages-%ldkB/%s", pages * page_size / 1024,
 		 shmem ? "shmem_enabled" : "enabled");
 	if (access(path, F_OK))
 		return false;
 	write_file(path, on ? "always" : "never");
 	return true;
+}
+
+static bool large_folios(bool shmem, bool on)
+{
+	return folios_of(FOLIO, shmem, on);
 }
 
 /* How many anonymous folios of a size are known to be mapped in part, or -1. */

@@ -887,6 +887,26 @@ ANON_CASE(huge_locked)
 	work_and_check();
 }
 
+/* Unmapping one of a file leaves nothing; small entries come back. */
+ANON_CASE(huge_shared)
+{
+	if (!folios_of(pmd_pages(), true, true))
+		SKIP(return, NO_HUGE);
+	map_shared(self->a, 0, pmd_pages());
+	put(self->a, 0, pmd_pages());
+	keep_base(self->a, 0, pmd_pages());
+	folios_of(pmd_pages(), true, false);
+	EXPECT_LT(0, smaps_kb(self->a, "ShmemPmdMapped"));
+	save_bits();
+	do_work();
+	check_bits();
+	verify();
+	EXPECT_EQ(0, smaps_kb(self->a, "ShmemPmdMapped"));
+	write_all(true, 1);
+	reclaim();
+	verify();
+}
+
 /* ---- poison ---- */
 
 /* Of a large folio, which is split before, and a page that is unmapped as it is. */
