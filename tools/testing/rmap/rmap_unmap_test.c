@@ -897,14 +897,10 @@ ANON_CASE(huge_shared)
 	keep_base(self->a, 0, pmd_pages());
 	folios_of(pmd_pages(), true, false);
 	EXPECT_LT(0, smaps_kb(self->a, "ShmemPmdMapped"));
-	save_bits();
-	do_work();
-	check_bits();
-	verify();
+	large_folios(false, false);
+	kind = SHMEM;
+	work_and_check();
 	EXPECT_EQ(0, smaps_kb(self->a, "ShmemPmdMapped"));
-	write_all(true, 1);
-	reclaim();
-	verify();
 }
 
 /* ---- poison ---- */
